@@ -1,0 +1,334 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func same(t *testing.T, want, have *Config) {
+	t.Helper()
+	if diff := cmp.Diff(want, have, cmpopts.IgnoreUnexported(Config{})); diff != "" {
+		t.Fatalf("(-want +have)\n%s", diff)
+	}
+}
+
+func full() *Config {
+	return &Config{
+		Asterisk: Asterisk{
+			Application: "deflectd-a",
+			Transport:   TransportNative,
+			Nodes: []Node{
+				{Name: "pbx1", URL: "http://127.0.0.1:8088/ari", Username: "deflectd", Password: "secret1"},
+				{Name: "pbx2", URL: "http://127.0.0.2:8088/ari", Username: "deflectd", Password: "secret4"},
+			},
+			CommandTimeout: 1500 * time.Millisecond,
+		},
+		Redis: Redis{URL: "rediss://user:secret2@redis.example.com:6380/3"},
+		Admin: Admin{
+			Listen: "[::1]:9000",
+			Tokens: []Token{{Name: "ops", Role: RoleAdmin, Hash: HashToken("test")}},
+			Pprof:  true,
+		},
+		Public: Public{Listen: ":9001", URL: "https://txt.example.com/t"},
+		SMS: SMS{
+			Provider: ProviderMessageBird, Originator: "+18005550100",
+			MessageBird: MessageBird{AccessKey: "secret3", URL: "https://rest.example.com"},
+		},
+		Numbers:   Numbers{Region: "NO", Countries: []string{"NO", "US"}, Own: []string{"+18005550100", "+4722225555"}},
+		Calls:     Calls{Max: 10},
+		Retention: Retention{Messages: 30 * day, Calls: 36 * time.Hour},
+		Log:       Log{Level: "debug", Format: "json"},
+	}
+}
+
+func TestLoad(t *testing.T) {
+	c, err := Load("testdata/full.yaml", []string{"PATH=/bin", "DEFLECTD_CONFIG=x", "DEFLECTD_URL=x", "DEFLECTD_TOKEN=x"})
+	require.NoError(t, err)
+	same(t, full(), c)
+}
+
+func TestLoadErrors(t *testing.T) {
+	files, err := filepath.Glob("testdata/wrong-*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			_, err := Load(file, nil)
+			var problems *Error
+			require.ErrorAs(t, err, &problems)
+			require.Equal(t, file, problems.File)
+			require.NotContains(t, err.Error(), "secret/with", "a password is shown")
+			inStep(t, strings.TrimSuffix(file, ".yaml")+".golden", []byte(err.Error()+"\n"))
+		})
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "absent.yaml"), nil)
+	var problems *Error
+	require.ErrorAs(t, err, &problems)
+	require.Contains(t, err.Error(), "absent.yaml: cannot be read: no such file or directory")
+
+	_, err = Load(t.TempDir(), nil)
+	require.ErrorAs(t, err, &problems)
+
+	large := filepath.Join(t.TempDir(), "large.yaml")
+	require.NoError(t, os.WriteFile(large, make([]byte, maxFile+1), 0o600))
+	_, err = Load(large, nil)
+	require.ErrorContains(t, err, "larger than")
+}
+
+// needs are the variables for everything that has no default.
+func needs(more ...string) []string {
+	return append([]string{
+		`DEFLECTD_ASTERISK_NODES=[{"name": "pbx1", "url": "http://127.0.0.1:8088/ari", "username": "deflectd", "password": "secret"}]`,
+		"DEFLECTD_PUBLIC_URL=https://txt.example.com",
+		"DEFLECTD_SMS_PROVIDER=sandbox",
+	}, more...)
+}
+
+func TestEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	base := func(change func(*Config)) *Config {
+		c := Default()
+		c.Asterisk.Nodes = []Node{{Name: "pbx1", URL: "http://127.0.0.1:8088/ari", Username: "deflectd", Password: "secret"}}
+		c.Public.URL = "https://txt.example.com"
+		c.SMS.Provider = ProviderSandbox
+		change(c)
+		return c
+	}
+	tests := []struct {
+		name   string
+		vars   []string
+		change func(*Config)
+	}{
+		{"nothing more", nil, func(*Config) {}},
+		{"an empty variable is none", []string{"DEFLECTD_CALLS_MAX=", "DEFLECTD_REDIS_URL="}, func(*Config) {}},
+		{"numbers, durations, booleans", []string{"DEFLECTD_CALLS_MAX=7", "DEFLECTD_RETENTION_CALLS=2d", "DEFLECTD_ADMIN_PPROF=true"}, func(c *Config) {
+			c.Calls.Max, c.Retention.Calls, c.Admin.Pprof = 7, 2*day, true
+		}},
+		{"lists", []string{"DEFLECTD_NUMBERS_COUNTRIES=US, ca,", "DEFLECTD_NUMBERS_OWN=+18005550100"}, func(c *Config) {
+			c.Numbers.Countries, c.Numbers.Own = []string{"US", "CA"}, []string{"+18005550100"}
+		}},
+		{"a value with = and #", []string{"DEFLECTD_REDIS_URL=redis://:a=b%23c@host:1/2?dial_timeout=3s"}, func(c *Config) {
+			c.Redis.URL = "redis://:a=b%23c@host:1/2?dial_timeout=3s"
+		}},
+		{"a secret from a file", []string{"DEFLECTD_SMS_MESSAGEBIRD_ACCESS_KEY_FILE=" + file("key", "k e y\n"), "DEFLECTD_REDIS_URL_FILE=" + file("url", "unix:///run/redis.sock")}, func(c *Config) {
+			c.SMS.MessageBird.AccessKey, c.Redis.URL = "k e y", "unix:///run/redis.sock"
+		}},
+		{"a token as JSON, with one for a first run", []string{
+			`DEFLECTD_ADMIN_TOKENS=[{"name":"ops","role":"admin","hash":"` + HashToken("a") + `"}]`, "DEFLECTD_ADMIN_TOKEN=0123456789abcdef",
+		}, func(c *Config) {
+			c.Admin.Tokens = []Token{{"ops", RoleAdmin, HashToken("a")}, {"first-run", RoleAdmin, HashToken("0123456789abcdef")}}
+		}},
+		{"a node's secret from a file", []string{`DEFLECTD_ASTERISK_NODES=[{"name":"n","url":"http://h/ari","username":"u","password_file":"` + file("p", "pw\r\n") + `"}]`}, func(c *Config) {
+			c.Asterisk.Nodes = []Node{{"n", "http://h/ari", "u", "pw"}}
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := Load("", needs(test.vars...))
+			require.NoError(t, err)
+			same(t, base(test.change), c)
+		})
+	}
+
+	t.Run("over the file", func(t *testing.T) {
+		c, err := Load("testdata/full.yaml", []string{"DEFLECTD_LOG_LEVEL=warn", "DEFLECTD_NUMBERS_OWN=+18005550199"})
+		require.NoError(t, err)
+		want := full()
+		want.Log.Level, want.Numbers.Own = "warn", []string{"+18005550199"}
+		same(t, want, c)
+	})
+}
+
+func TestEnvironmentErrors(t *testing.T) {
+	tests := []struct{ name, variable, want string }{
+		{"typo", "DEFLECTD_REDIS_ULR=x", "DEFLECTD_REDIS_ULR: unknown variable; was DEFLECTD_REDIS_URL meant?"},
+		{"nothing like it", "DEFLECTD_WHATEVER_THIS_IS=x", "DEFLECTD_WHATEVER_THIS_IS: unknown variable"},
+		{"unknown though empty", "DEFLECTD_WHATEVER_THIS_IS=", "DEFLECTD_WHATEVER_THIS_IS: unknown variable"},
+		{"lower case is another word", "DEFLECTD_calls_max=1", "DEFLECTD_calls_max: unknown variable"},
+		{"not a number", "DEFLECTD_CALLS_MAX=1e3", "DEFLECTD_CALLS_MAX: calls.max: must be a whole number"},
+		{"too many", "DEFLECTD_CALLS_MAX=0", "DEFLECTD_CALLS_MAX: calls.max: must be from 1 to 1000000"},
+		{"not JSON", "DEFLECTD_ADMIN_TOKENS=ops", `DEFLECTD_ADMIN_TOKENS: admin.tokens: must be a JSON list of objects: [{"name": "…", …}]`},
+		{"unknown key in JSON", `DEFLECTD_ADMIN_TOKENS=[{"nam":"x","role":"admin","hash":"` + HashToken("a") + `","name":"x"}]`, "DEFLECTD_ADMIN_TOKENS: admin.tokens[0].nam: unknown key; here can be: hash, name, role"},
+		{"no such file", "DEFLECTD_REDIS_URL_FILE=/nowhere/at/all", "DEFLECTD_REDIS_URL_FILE: redis.url_file: cannot read /nowhere/at/all: no such file or directory"},
+		{"short token", "DEFLECTD_ADMIN_TOKEN=secret", "DEFLECTD_ADMIN_TOKEN: must have at least 16 characters; `deflectd token` makes a good one"},
+		{"token that no header can carry", "DEFLECTD_ADMIN_TOKEN=0123456789 abcdef", "DEFLECTD_ADMIN_TOKEN: may hold only visible ASCII characters: it is sent in an HTTP header"},
+		{"later", "DEFLECTD_LIMITS_COOLDOWN=1h", "DEFLECTD_LIMITS_COOLDOWN: limits.cooldown: is not available yet; leave it out"},
+		{"secret not shown", "DEFLECTD_REDIS_URL=redis://:pa ss@h", "DEFLECTD_REDIS_URL: redis.url: " + errRedisURL.Error()},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Load("", needs(test.variable))
+			require.EqualError(t, err, test.want)
+		})
+	}
+
+	t.Run("both ways", func(t *testing.T) {
+		_, err := Load("", needs("DEFLECTD_REDIS_URL=redis://h:1", "DEFLECTD_REDIS_URL_FILE=x"))
+		require.EqualError(t, err, "DEFLECTD_REDIS_URL_FILE: is given beside DEFLECTD_REDIS_URL: only one can hold")
+	})
+	t.Run("nothing at all", func(t *testing.T) {
+		_, err := Load("", nil)
+		var problems *Error
+		require.True(t, errors.As(err, &problems))
+		require.Equal(t, []Problem{
+			{Key: "asterisk.nodes", Message: "must name at least one Asterisk"},
+			{Key: "public.url", Message: "must be set, such as https://txt.example.com"},
+			{Key: "sms.originator", Message: "must be set: no text goes out without a sender"},
+			{Key: "sms.messagebird.access_key", Message: "must be set, or access_key_file; sms.provider sandbox needs none"},
+		}, problems.Problems)
+	})
+}
+
+func TestVariablesAreUnambiguous(t *testing.T) {
+	seen := map[string]string{adminTokenVariable: "the first token"}
+	for _, s := range settings(Default()) {
+		require.Empty(t, seen[s.variable()], "%s", s.key)
+		seen[s.variable()] = s.key
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	c := full()
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("configuration", "config", c, "node", c.Asterisk.Nodes[0].Password)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("configuration", "config", c, "redis", c.Redis, "nodes", c.Asterisk.Nodes)
+	shown := []string{
+		c.String(), logged.String(),
+		fmt.Sprint(c), fmt.Sprint(*c), fmt.Sprintf("%+v", *c), fmt.Sprintf("%#v", *c), fmt.Sprintf("%q %x", c.Asterisk.Nodes, c.Redis),
+	}
+	for _, s := range shown {
+		require.NotRegexp(t, `secret[0-9]|7365637265743[0-9]`, s)
+	}
+	require.Contains(t, c.String(), "application: deflectd-a")
+	require.Contains(t, logged.String(), "config.asterisk.application=deflectd-a")
+	require.Empty(t, fmt.Sprint(Secret("")))
+}
+
+func TestStringCanBeLoaded(t *testing.T) {
+	c := full()
+	c.Redis.URL = ""
+	back, err := parse("", []byte(c.String()), []string{"DEFLECTD_REDIS_URL=redis://127.0.0.1:6379/0"})
+	require.NoError(t, err)
+	want := full()
+	want.Asterisk.Nodes[0].Password, want.Asterisk.Nodes[1].Password = masked, masked
+	want.SMS.MessageBird.AccessKey, want.Redis = masked, Default().Redis
+	same(t, want, back)
+}
+
+func TestWarnings(t *testing.T) {
+	c, err := parse("f.yaml", []byte("public:\n  url: http://txt.example.com\nadmin:\n  listen: :8080\n"), needs()[:1:1])
+	require.Error(t, err)
+	require.Nil(t, c)
+	c, err = parse("f.yaml", []byte("public:\n  url: http://txt.example.com\nadmin:\n  listen: :8080\n"), []string{needs()[0], needs()[2]})
+	require.NoError(t, err)
+	var lines []string
+	for _, p := range c.Warnings() {
+		lines = append(lines, c.Describe(p))
+	}
+	require.Equal(t, []string{
+		"f.yaml:2: public.url: is not https: telephones warn of such links, and carriers reject some",
+		"DEFLECTD_SMS_PROVIDER: sms.provider: sandbox sends no text to anybody",
+		"f.yaml:3: admin.tokens: there is none, so nobody can use the API; `deflectd token` makes one",
+		"f.yaml:4: admin.listen: is reachable from other machines, without TLS, and shows /metrics to them without a token",
+	}, lines)
+	require.Empty(t, full().Warnings())
+}
+
+func TestValidate(t *testing.T) {
+	require.NoError(t, full().Validate())
+	c := full()
+	c.Calls.Max = -1
+	require.EqualError(t, c.Validate(), "configuration: calls.max: must be from 1 to 1000000")
+}
+
+func TestToken(t *testing.T) {
+	secret, hash := NewToken()
+	require.Regexp(t, `^dfl_[A-Za-z0-9_-]{43}$`, secret)
+	require.True(t, wellFormedHash(hash))
+	token := Token{Hash: hash}
+	require.True(t, token.Matches(secret))
+	require.False(t, token.Matches(secret+"x"))
+	require.False(t, token.Matches(""))
+	require.False(t, Token{}.Matches(""))
+	other, _ := NewToken()
+	require.NotEqual(t, secret, other)
+}
+
+func TestDuration(t *testing.T) {
+	tests := []struct {
+		text string
+		want time.Duration
+		back string
+	}{
+		{"90s", 90 * time.Second, "1m30s"},
+		{"72h", 72 * time.Hour, "72h"},
+		{"90d", 90 * day, "90d"},
+		{"1d12h", 36 * time.Hour, "36h"},
+		{"0d", 0, "0s"},
+		{"0", 0, "0s"},
+		{"2h0m5s", 2*time.Hour + 5*time.Second, "2h0m5s"},
+		{"15m", 15 * time.Minute, "15m"},
+		{"250ms", 250 * time.Millisecond, "250ms"},
+		{"106751d", 106751 * day, "106751d"},
+	}
+	for _, test := range tests {
+		d, err := parseDuration(test.text)
+		require.NoError(t, err, test.text)
+		require.Equal(t, test.want, d, test.text)
+		require.Equal(t, test.back, formatDuration(d))
+	}
+	for _, text := range []string{"", "d", "90", "-1s", "-1d", "1.5d", "106752d", "106751d99h", "1h1d", "1d-1h", "1dd", "9223372036854775807h", "1 h"} {
+		_, err := parseDuration(text)
+		require.ErrorIs(t, err, errDuration, text)
+	}
+}
+
+// FuzzLoad looks for input that panics, is accepted without passing its own
+// checks, or is refused without a reason.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(data, "DEFLECTD_CALLS_MAX=1")
+	}
+	f.Add([]byte("a: &a [*a, *a]\nasterisk: {nodes: *a}"), "DEFLECTD_ADMIN_TOKENS=[{}]")
+	f.Add([]byte("numbers: {own: [!!binary aGVsbG8=, ~, 1.5, 2026-01-01]}"), "DEFLECTD_NUMBERS_OWN=,,")
+	f.Add([]byte("\xff\xfe"), "DEFLECTD_")
+	f.Fuzz(func(t *testing.T, data []byte, variable string) {
+		c, err := parse("fuzz.yaml", data, []string{variable})
+		if err != nil {
+			var problems *Error
+			require.ErrorAs(t, err, &problems)
+			require.NotEmpty(t, problems.Problems)
+			for _, p := range problems.Problems {
+				require.NotEmpty(t, p.Message)
+			}
+			return
+		}
+		require.NoError(t, c.Validate())
+		require.NotEmpty(t, c.String())
+	})
+}
