@@ -1,0 +1,82 @@
+package campaigns
+
+import "time"
+
+// The words of a campaign's fields.
+const (
+	KindService = "service" // a text that answers what the caller asked for
+
+	CallerIDPlain = "plain" // the caller's number is in the interaction URL
+	CallerIDNone  = "none"  // it is not
+
+	OnUnknownDrop = "drop" // a text whose fate is unknown is not sent again
+
+	ModeAsk  = "ask"  // the caller presses a key for the text
+	ModeSend = "send" // the text is sent without asking
+
+	ActionHangup   = "hangup"
+	ActionTransfer = "transfer"
+
+	WaitQueued   = "queued"   // durable in the outbox
+	WaitAccepted = "accepted" // taken by the provider
+)
+
+// Defaults of what a campaign does not say.
+const (
+	defaultCallerIDParam = "callerId"
+	defaultValidity      = Duration(15 * time.Minute)
+	defaultExpiry        = Duration(72 * time.Hour)
+	defaultPrompt        = "sound:deflectd/offer"
+	defaultAccept        = "1"
+	defaultDecline       = "2"
+	defaultTimeout       = Duration(6 * time.Second)
+	defaultAttempts      = 2
+	defaultWait          = Duration(5 * time.Second)
+)
+
+// SetDefaults fills in what was left out.
+func (c *Campaign) SetDefaults() {
+	def(&c.Kind, KindService)
+	def(&c.Interaction.CallerID, CallerIDPlain)
+	def(&c.Interaction.CallerIDParam, defaultCallerIDParam)
+	def(&c.Validity, defaultValidity)
+	def(&c.OnUnknown, OnUnknownDrop)
+	def(&c.Link.ExpiresAfter, defaultExpiry)
+	def(&c.Offer.Mode, ModeAsk)
+	if c.Offer.Mode == ModeAsk {
+		def(&c.Offer.Prompt, defaultPrompt)
+	}
+	def(&c.Offer.Accept, defaultAccept)
+	def(&c.Offer.Decline, defaultDecline)
+	def(&c.Offer.Timeout, defaultTimeout)
+	def(&c.Offer.Attempts, defaultAttempts)
+	def(&c.Release.Action, ActionHangup)
+	def(&c.Release.WaitFor, WaitAccepted)
+	def(&c.Release.Wait, defaultWait)
+	def(&c.Release.OnTimeout, ActionTransfer)
+	if c.Release.Transfer != (Transfer{}) {
+		def(&c.Release.Transfer.Priority, 1)
+	}
+	if c.Enabled == nil {
+		enabled := true
+		c.Enabled = &enabled
+	}
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// IsEnabled tells whether calls to its numbers are intercepted.
+func (c *Campaign) IsEnabled() bool {
+	return c.Enabled == nil || *c.Enabled
+}
+
+// Placeholders.
+const (
+	InteractionID = "{interaction_id}" // in the interaction's URL: its id
+	LinkHere      = "{link}"           // in the text: the short link
+)

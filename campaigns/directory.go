@@ -1,0 +1,152 @@
+package campaigns
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	defaultRefresh = 30 * time.Second
+	retryRefresh   = time.Second           // while Redis is away
+	settle         = 20 * time.Millisecond // notices that come together are one
+	readTimeout    = 10 * time.Second
+)
+
+// DirectoryOptions are the settings of a Directory.
+type DirectoryOptions struct {
+	Region     string        // how a number without "+" is read (ISO 3166-1 alpha-2)
+	Own        []string      // numbers never to be texted, besides every DNIS of a campaign
+	Refresh    time.Duration // between full reads; 30 s by default
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Directory holds the campaigns in memory for the calls that come in. A look
+// into it takes no lock and asks no other machine: while Redis is away, it
+// goes on with what it read last.
+type Directory struct {
+	store *Store
+	o     DirectoryOptions
+	now   atomic.Pointer[snapshot] // nil until the first read
+}
+
+// NewDirectory makes a Directory of what is in the store and registers its
+// metrics. It is empty until Run has read the store.
+func NewDirectory(store *Store, o DirectoryOptions) *Directory {
+	if o.Refresh <= 0 {
+		o.Refresh = defaultRefresh
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Directory{store: store, o: o}
+	metrics := promauto.With(o.Registerer)
+	metrics.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "deflectd_campaigns",
+		Help: "Campaigns in memory, disabled ones included.",
+	}, func() float64 { return float64(d.count()) })
+	metrics.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "deflectd_campaigns_loaded_timestamp_seconds",
+		Help: "When the campaigns were last read from Redis, in Unix time; 0 before the first time.",
+	}, d.loadedAt)
+	return d
+}
+
+// Lookup finds the campaign that answers a dialled number: by the number
+// itself, else by the longest prefix, else the catch-all; nil where there is
+// none. Disabled campaigns are found too. The campaign is shared and must not
+// be changed.
+func (d *Directory) Lookup(dnis string) *Campaign {
+	s := d.now.Load()
+	if s == nil {
+		return nil
+	}
+	return s.lookup(dnis, d.o.Region)
+}
+
+// Own tells whether a number in E.164 is one of ours: a DNIS of any campaign
+// (prefixes do not count, for they may hold half a country) or one configured
+// as such.
+func (d *Directory) Own(e164 string) bool {
+	s := d.now.Load()
+	if s == nil {
+		return false
+	}
+	_, own := s.own[e164]
+	return own
+}
+
+// ServiceOn tells whether anything may be offered or sent at all. It is false
+// until the switch has been read once.
+func (d *Directory) ServiceOn() bool {
+	s := d.now.Load()
+	return s != nil && s.service
+}
+
+// Ready tells whether the campaigns have been read at least once.
+func (d *Directory) Ready() bool {
+	return d.now.Load() != nil
+}
+
+func (d *Directory) count() int {
+	if s := d.now.Load(); s != nil {
+		return s.count
+	}
+	return 0
+}
+
+func (d *Directory) loadedAt() float64 {
+	if s := d.now.Load(); s != nil {
+		return float64(s.loaded.UnixMilli()) / 1000
+	}
+	return 0
+}
+
+// Run reads the store, and again whenever a change is noticed and every
+// Refresh, until ctx ends. A notice is only a hint: what counts is what is read.
+func (d *Directory) Run(ctx context.Context) error {
+	pubsub := d.store.rdb.Subscribe(ctx, keyNotices)
+	defer func() { _ = pubsub.Close() }()
+	notices := pubsub.Channel(redis.WithChannelSize(1))
+
+	var lost, soon bool
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-notices:
+			// Many changes at once, such as a whole file applied, are read once.
+			if !soon {
+				soon = true
+				next.Reset(settle)
+			}
+			continue
+		case <-next.C:
+		}
+		soon = false
+		if err := d.refresh(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if !lost {
+				d.o.Logger.ErrorContext(ctx, "campaigns cannot be read, going on with those in memory", "error", err)
+			}
+			lost = true
+			next.Reset(retryRefresh)
+			continue
+		}
+		if lost {
+			d.o.Logger.InfoContext(ctx, "campaigns can be read again")
+		}
+		lost = false
+		next.Reset(d.o.Refresh)
+	}
+}

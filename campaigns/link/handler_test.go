@@ -1,0 +1,205 @@
+package link
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	code   = "123456789AB"
+	target = "https://visual.example.com/start?callerId=%2B14155550132"
+	phone  = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
+)
+
+func ask(h http.Handler, method, path, agent string) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	r.Header.Set("User-Agent", agent)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.NoError(t, r.Body.Close())
+	return string(b)
+}
+
+func TestRedirect(t *testing.T) {
+	rdb := connect(t)
+	put(t, rdb, code, target, time.Hour)
+	reg := prometheus.NewPedanticRegistry()
+	h := NewHandler(HandlerOptions{Store: NewStore(rdb), Registerer: reg})
+	for _, path := range []string{"/" + code, "/" + code + "?utm=1&callerId=%2B1999"} {
+		r := ask(h, http.MethodGet, path, phone)
+		require.Equal(t, http.StatusFound, r.StatusCode)
+		require.Equal(t, target, r.Header.Get("Location"))
+		require.Equal(t, "no-store", r.Header.Get("Cache-Control"))
+		require.Equal(t, "no-referrer", r.Header.Get("Referrer-Policy"))
+		require.Equal(t, "nosniff", r.Header.Get("X-Content-Type-Options"))
+		require.Contains(t, r.Header.Get("Content-Security-Policy"), "default-src 'none'")
+		require.NotContains(t, body(t, r), "14155550132")
+	}
+	r := ask(h, http.MethodHead, "/"+code, phone)
+	require.Equal(t, http.StatusFound, r.StatusCode)
+	require.Equal(t, target, r.Header.Get("Location"))
+	require.Empty(t, body(t, r))
+	for _, agent := range []string{"", "WhatsApp/2.23", "facebookexternalhit/1.1", "curl/8.0"} {
+		require.Equal(t, http.StatusFound, ask(h, http.MethodGet, "/"+code, agent).StatusCode, "previews are answered too")
+	}
+
+	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP deflectd_link_opens_total Short links opened, by campaign and by who seems to have opened them (human or bot).
+# TYPE deflectd_link_opens_total counter
+deflectd_link_opens_total{campaign="billing",visitor="bot"} 5
+deflectd_link_opens_total{campaign="billing",visitor="human"} 2
+`)))
+	l, err := NewStore(rdb).Get(t.Context(), code)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, l.Opens)
+	require.EqualValues(t, 5, l.Bots)
+}
+
+func TestPages(t *testing.T) {
+	rdb := connect(t)
+	put(t, rdb, code, target, -time.Minute)
+	h := NewHandler(HandlerOptions{Store: NewStore(rdb)})
+	for _, c := range []struct {
+		method, path string
+		status       int
+		says         string
+	}{
+		{http.MethodGet, "/" + code, http.StatusGone, "This link has expired"},
+		{http.MethodGet, "/BBBBBBBBBBB", http.StatusNotFound, "This link leads nowhere"},
+		{http.MethodGet, "/", http.StatusNotFound, "This link leads nowhere"},
+		{http.MethodGet, "/favicon.ico", http.StatusNotFound, "This link leads nowhere"},
+		{http.MethodGet, "/" + code + "/", http.StatusNotFound, "This link leads nowhere"},
+		{http.MethodGet, "/" + strings.Repeat("1", 5000), http.StatusNotFound, "This link leads nowhere"},
+		{http.MethodHead, "/" + code, http.StatusGone, ""},
+		{http.MethodPost, "/" + code, http.StatusMethodNotAllowed, "This cannot be done here"},
+		{http.MethodDelete, "/x", http.StatusMethodNotAllowed, "This cannot be done here"},
+	} {
+		r := ask(h, c.method, c.path, phone)
+		require.Equal(t, c.status, r.StatusCode, "%s %s", c.method, c.path)
+		require.Empty(t, r.Header.Get("Location"))
+		require.Equal(t, "no-store", r.Header.Get("Cache-Control"))
+		require.Equal(t, "text/html; charset=utf-8", r.Header.Get("Content-Type"))
+		if c.status == http.StatusMethodNotAllowed {
+			require.Equal(t, "GET, HEAD", r.Header.Get("Allow"))
+		}
+		page := body(t, r)
+		require.Contains(t, page, c.says)
+		if c.says != "" {
+			require.True(t, strings.HasPrefix(page, "<!doctype html>\n<html lang=\"en\">"))
+			require.NotContains(t, page, "http", "no page needs another machine")
+		}
+	}
+	// An expired link is not counted.
+	require.False(t, rdb.HExists(t.Context(), Key(code), FieldOpens).Val())
+}
+
+// What cannot be a code is not looked up: with a store that is not there, it
+// would show.
+func TestWithoutRedis(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialTimeout: 100 * time.Millisecond})
+	defer func() { _ = rdb.Close() }()
+	h := NewHandler(HandlerOptions{Store: NewStore(rdb), Timeout: 300 * time.Millisecond})
+	r := ask(h, http.MethodGet, "/"+code, phone)
+	require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+	require.Equal(t, "5", r.Header.Get("Retry-After"))
+	require.Contains(t, body(t, r), "try again")
+	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/robots.txt", phone).StatusCode)
+}
+
+func TestFrozenRedisCostsLittleTime(t *testing.T) {
+	rdb := connect(t)
+	h := NewHandler(HandlerOptions{Store: NewStore(rdb), Timeout: 200 * time.Millisecond})
+	require.NoError(t, server.Freeze())
+	defer func() { require.NoError(t, server.Thaw()) }()
+	began := time.Now()
+	require.Equal(t, http.StatusServiceUnavailable, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
+	require.Less(t, time.Since(began), 2*time.Second)
+}
+
+func TestStore(t *testing.T) {
+	rdb := connect(t)
+	s := NewStore(rdb)
+	put(t, rdb, code, target, time.Hour)
+	l, err := s.Get(t.Context(), code)
+	require.NoError(t, err)
+	require.Equal(t, "billing", l.Campaign)
+	require.Equal(t, "m1", l.Message)
+	require.Equal(t, target, l.URL)
+	require.WithinDuration(t, time.Now(), l.Created, 5*time.Second)
+	require.Equal(t, time.Hour, l.Expires.Sub(l.Created))
+	require.Zero(t, l.Opens)
+
+	_, err = s.Get(t.Context(), "BBBBBBBBBBB")
+	require.ErrorIs(t, err, ErrUnknown)
+	_, err = s.Get(t.Context(), "../../etc")
+	require.ErrorIs(t, err, ErrUnknown)
+	put(t, rdb, code, target, -time.Second)
+	l, err = s.Get(t.Context(), code)
+	require.ErrorIs(t, err, ErrExpired)
+	require.Equal(t, target, l.URL)
+	// Long after, it is forgotten.
+	require.Equal(t, 30*24*time.Hour+time.Hour, TTL(time.Hour))
+	require.InDelta(t, TTL(-time.Second).Seconds(), rdb.TTL(t.Context(), Key(code)).Val().Seconds(), 5)
+	// Nor is a hash that is no link one.
+	require.NoError(t, rdb.HSet(t.Context(), Key("BBBBBBBBBBB"), "x", "y").Err())
+	_, err = s.Get(t.Context(), "BBBBBBBBBBB")
+	require.ErrorIs(t, err, ErrUnknown)
+}
+
+func TestVisitor(t *testing.T) {
+	for agent, want := range map[string]visitor{
+		phone: human,
+		"Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/131.0 Mobile Safari/537.36": human,
+		"Mozilla/5.0 (Windows NT 10.0; rv:130.0) Gecko/20100101 Firefox/130.0":                          human,
+		"": bot, "  ": bot,
+		"facebookexternalhit/1.1 Facebot Twitterbot/1.0":       bot,
+		"WhatsApp/2.23.20.0 A":                                 bot,
+		"TelegramBot (like TwitterBot)":                        bot,
+		"Slackbot-LinkExpanding 1.0":                           bot,
+		"Mozilla/5.0 (compatible; Googlebot/2.1)":              bot,
+		"Mozilla/5.0 SkypeUriPreview Preview/0.5":              bot,
+		"python-requests/2.32":                                 bot,
+		"Go-http-client/1.1":                                   bot,
+		"Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/120.0": bot,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("User-Agent", agent)
+		require.Equal(t, want, visitorOf(r), "%q", agent)
+	}
+	r := httptest.NewRequest(http.MethodHead, "/", nil)
+	r.Header.Set("User-Agent", phone)
+	require.Equal(t, bot, visitorOf(r))
+}
+
+// Whatever the path is, the answer is one of ours.
+func FuzzHandler(f *testing.F) {
+	for _, p := range []string{"", code, "../x", "%00", "é", strings.Repeat("z", 300), "123456789A\x00"} {
+		f.Add(p)
+	}
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
+	f.Cleanup(func() { _ = rdb.Close() })
+	h := NewHandler(HandlerOptions{Store: NewStore(rdb)})
+	f.Fuzz(func(t *testing.T, path string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = "/" + path
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Contains(t, []int{http.StatusFound, http.StatusNotFound, http.StatusGone}, w.Code)
+	})
+}

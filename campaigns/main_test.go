@@ -1,0 +1,58 @@
+package campaigns
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"deflectd/deploy/lab"
+)
+
+// server is the Redis of this package's tests.
+var server *lab.Redis
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
+
+type withRedis struct{ m *testing.M }
+
+func (w withRedis) Run() int {
+	dir, err := os.MkdirTemp("", "campaigns")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		server, err = lab.StartRedis(context.Background(), dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = server.Stop() }()
+	return w.m.Run()
+}
+
+// connect is a client to an empty Redis.
+func connect(t testing.TB) redis.UniversalClient {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{
+		Addr: server.Addr, ContextTimeoutEnabled: true, MaxRetries: -1,
+		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
+	})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	require.NoError(t, rdb.FlushAll(t.Context()).Err())
+	return rdb
+}
+
+// sample is the smallest campaign, with its defaults.
+func sample(id string, dnis ...string) *Campaign {
+	c := &Campaign{
+		ID: id, DNIS: dnis, Text: "Acme: pay your bill here {link}",
+		Interaction: Interaction{URL: "https://visual.example.com/start"},
+	}
+	c.SetDefaults()
+	return c
+}

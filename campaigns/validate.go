@@ -1,0 +1,231 @@
+package campaigns
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"deflectd/campaigns/phone"
+)
+
+// Rules are what a campaign is checked against besides itself.
+type Rules struct {
+	Region     string // how a number without "+" is read (ISO 3166-1 alpha-2)
+	Originator string // the sender where the campaign names none; may be empty
+}
+
+// Problem is one thing that is wrong with a campaign.
+type Problem struct {
+	Pointer string `json:"pointer"` // to the field, a JSON pointer (RFC 6901)
+	Message string `json:"message"` // what would be right
+}
+
+// Invalid is everything that is wrong with a campaign, in the order of its
+// fields.
+type Invalid []Problem
+
+func (e Invalid) Error() string {
+	parts := make([]string, len(e))
+	for i, p := range e {
+		parts[i] = p.Pointer + ": " + p.Message
+	}
+	return "campaign is not valid: " + strings.Join(parts, "; ")
+}
+
+// Bounds of what people write. A text of 1000 characters is some fifteen parts
+// in UCS-2, and nobody reads more; the other bounds keep out what can only be a
+// mistake.
+const (
+	maxName        = 100
+	maxText        = 1000
+	maxNumbers     = 1000
+	maxURL         = 2000
+	maxParams      = 50
+	maxParam       = 500
+	maxPrefix      = 15 // an E.164 number has no more digits
+	maxShortPrefix = 6  // and a short number no more than seven
+)
+
+// Validate checks a campaign whose defaults are set (SetDefaults) and writes
+// its numbers in canonical form. The error is Invalid, with all problems at
+// once.
+func (c *Campaign) Validate(r Rules) error {
+	k := &checker{rules: r}
+	k.identity(c)
+	k.numbers(c.DNIS)
+	k.interaction(&c.Interaction)
+	k.text(c.Text)
+	k.sending(c)
+	k.offer(&c.Offer)
+	k.prompts(&c.Prompts)
+	k.release(&c.Release)
+	k.notBuilt(c)
+	if len(k.problems) > 0 {
+		return k.problems
+	}
+	return nil
+}
+
+// checker gathers the problems of one campaign.
+type checker struct {
+	rules    Rules
+	problems Invalid
+}
+
+func (k *checker) problem(pointer, format string, args ...any) {
+	k.problems = append(k.problems, Problem{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+// token writes a name as a part of a JSON pointer.
+func token(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// An id goes into metrics, into channel variables (where a comma would end it)
+// and into addresses.
+var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+func (k *checker) identity(c *Campaign) {
+	switch {
+	case c.ID == "":
+		k.problem("/id", "is needed: a short name such as \"billing\"")
+	case !idForm.MatchString(c.ID):
+		k.problem("/id", "must be at most 64 lower-case letters, digits, \"-\" and \"_\", and begin with a letter or digit")
+	}
+	k.plain("/name", c.Name, maxName)
+}
+
+// plain checks one line of text for people or machines.
+func (k *checker) plain(pointer, s string, limit int) {
+	switch {
+	case !utf8.ValidString(s):
+		k.problem(pointer, "is not valid UTF-8")
+	case utf8.RuneCountInString(s) > limit:
+		k.problem(pointer, "has %d characters; at most %d are allowed", utf8.RuneCountInString(s), limit)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		k.problem(pointer, "must not hold control characters")
+	}
+}
+
+// numbers checks the DNIS list and makes each entry canonical.
+func (k *checker) numbers(list []string) {
+	switch {
+	case len(list) == 0:
+		k.problem("/dnis", "is needed: at least one dialled number, such as \"+18005550100\", or \"*\" for every number")
+		return
+	case len(list) > maxNumbers:
+		k.problem("/dnis", "has %d entries; at most %d are allowed: a prefix such as \"+1800*\" may say the same", len(list), maxNumbers)
+		return
+	}
+	first := make(map[string]int, len(list))
+	for i, entry := range list {
+		pointer := fmt.Sprintf("/dnis/%d", i)
+		canonical, ok := k.number(pointer, entry)
+		if !ok {
+			continue
+		}
+		if j, double := first[canonical]; double {
+			k.problem(pointer, "says the same as /dnis/%d (%s)", j, canonical)
+			continue
+		}
+		first[canonical] = i
+		list[i] = canonical
+	}
+}
+
+func (k *checker) number(pointer, entry string) (canonical string, ok bool) {
+	entry = strings.TrimSpace(entry)
+	if prefix, found := strings.CutSuffix(entry, "*"); found {
+		digits, plus := strings.CutPrefix(prefix, "+")
+		limit := maxShortPrefix
+		if plus {
+			limit = maxPrefix
+		}
+		if (plus && digits == "") || len(digits) > limit || strings.Trim(digits, "0123456789") != "" {
+			k.problem(pointer, "is not a prefix: write it in E.164 (\"+1800*\"), or with up to %d digits for short numbers as dialled (\"12*\"), or \"*\" for every number", maxShortPrefix)
+			return "", false
+		}
+		return entry, true
+	}
+	canonical, err := phone.DNIS(entry, k.rules.Region)
+	if err != nil {
+		k.problem(pointer, "is not a number that can be dialled: write it in E.164 (\"+18005550100\"), as dialled in the configured region, or as a short number of up to seven digits")
+		return "", false
+	}
+	return canonical, true
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+func (k *checker) text(s string) {
+	switch {
+	case strings.TrimSpace(s) == "":
+		k.problem("/text", "is needed: what the caller reads, with %s where the link belongs", LinkHere)
+		return
+	case !utf8.ValidString(s):
+		k.problem("/text", "is not valid UTF-8")
+		return
+	case utf8.RuneCountInString(s) > maxText:
+		k.problem("/text", "has %d characters; at most %d are allowed", utf8.RuneCountInString(s), maxText)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
+		k.problem("/text", "must not hold control characters other than line ends (\\n)")
+	}
+	for _, p := range placeholder.FindAllString(s, -1) {
+		if p != LinkHere {
+			k.problem("/text", "has the unknown placeholder %s: only %s is known", p, LinkHere)
+		}
+	}
+}
+
+// Senders as the provider takes them: a name, or a number with or without "+".
+var (
+	senderName   = regexp.MustCompile(`^[A-Za-z0-9]{1,11}$`)
+	senderNumber = regexp.MustCompile(`^\+?[0-9]{1,17}$`)
+)
+
+// sending checks how the text and its link go out.
+func (k *checker) sending(c *Campaign) {
+	switch {
+	case c.Originator == "" && k.rules.Originator == "":
+		k.problem("/originator", "is needed, because the configuration names no sender (sms.originator)")
+	case c.Originator != "" && !ValidOriginator(c.Originator):
+		k.problem("/originator", "must be a name of at most 11 letters and digits, with a letter, or a number of at most 17 digits")
+	}
+	// Below a minute a text may expire on its way; networks keep one for about
+	// three days.
+	k.duration("/validity", c.Validity, time.Minute, 72*time.Hour)
+	k.oneOf("/on_unknown", c.OnUnknown, []string{OnUnknownDrop}, []string{"resend_once"})
+	k.duration("/link/expires_after", c.Link.ExpiresAfter, time.Minute, 365*day)
+}
+
+func (k *checker) duration(pointer string, d Duration, low, high time.Duration) {
+	if t := time.Duration(d); t < low || t > high {
+		k.problem(pointer, "is %s; it must be from %s to %s", d, Duration(low), Duration(high))
+	}
+}
+
+// oneOf checks a word: some are known, and some will be.
+func (k *checker) oneOf(pointer, word string, known, later []string) {
+	for _, w := range known {
+		if w == word {
+			return
+		}
+	}
+	for _, w := range later {
+		if w == word {
+			k.problem(pointer, "%q is not available yet; possible: %s", word, strings.Join(known, ", "))
+			return
+		}
+	}
+	k.problem(pointer, "%q is not known; possible: %s", word, strings.Join(known, ", "))
+}
+
+// ValidOriginator tells whether a text can come from s: a name of at most 11
+// letters and digits, with a letter, or a number of at most 17 digits.
+func ValidOriginator(s string) bool {
+	return senderName.MatchString(s) || senderNumber.MatchString(s)
+}
