@@ -1,0 +1,228 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// flight is a message in the hands of this process.
+type flight struct {
+	message Message // Attempts counts those before this one
+	holder  string
+	first   bool               // a caller may wait for it: it has slots of its own
+	abort   context.CancelFunc // ends the provider call
+}
+
+// attempt is the number of the attempt this flight makes, from 1.
+func (f *flight) attempt() string { return strconv.Itoa(f.message.Attempts + 1) }
+
+// errNotTried says that the provider was not asked: nothing was learnt about it,
+// and nothing is left to be done here for the text.
+var errNotTried = errors.New("not tried")
+
+// fly makes one attempt at a message that this process holds, and writes down
+// what came of it. ctx never ends by itself.
+func (o *Outbox) fly(ctx context.Context, f *flight) {
+	calling, abort := context.WithCancel(ctx)
+	defer abort()
+	f.abort = abort
+	o.track(f)
+	defer o.untrack(f)
+
+	id, err := o.try(ctx, calling, f)
+	if errors.Is(err, errNotTried) {
+		return
+	}
+	var failure *SendError
+	if err != nil {
+		failure = sendError(err)
+		o.metrics.errors.WithLabelValues(failure.Reason, failure.Verdict.String()).Inc()
+	}
+	switch {
+	case failure == nil:
+		o.settle(ctx, f, Accepted, "", id)
+	case failure.Verdict == Refused:
+		o.settle(ctx, f, Failed, failure.Reason, "")
+	case failure.Verdict == NotProcessed:
+		o.giveBack(ctx, f, o.retryDelay(f, failure), failure.Reason)
+	default:
+		o.settle(ctx, f, Unknown, failure.Reason, "")
+	}
+}
+
+// try waits for its turn and submits the text. The errors are those of the
+// provider, or errNotTried where the text did not come so far.
+func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err error) {
+	if f.first {
+		select {
+		case o.live <- struct{}{}:
+			defer func() { <-o.live }()
+		case <-o.draining:
+			o.giveBack(ctx, f, 0, "shutdown")
+			return "", errNotTried
+		}
+	}
+	learn, err := o.breaker.Allow()
+	if err != nil {
+		o.giveBack(ctx, f, jitter(o.opts.Breaker.Pause), "provider_down")
+		return "", errNotTried
+	}
+	lesson := errNotTried
+	defer func() { learn(lesson) }()
+
+	left, ok := o.toSending(ctx, f)
+	if !ok {
+		return "", errNotTried
+	}
+	calling, cancel := context.WithTimeout(calling, o.opts.AttemptTimeout)
+	defer cancel()
+	id, err = o.opts.Provider.Send(calling, Text{
+		Reference: f.message.ID, To: f.message.To, Originator: f.message.Originator, Body: f.message.Text,
+		Unicode: f.message.Encoding == UCS2, Validity: left,
+	})
+	lesson = nil
+	if err != nil && !sendError(err).Healthy {
+		lesson = err
+	}
+	return id, err
+}
+
+// toSending says in the record that the text goes to the provider now. It
+// answers false where it must not: cancelled, expired, or in other hands.
+func (o *Outbox) toSending(ctx context.Context, f *flight) (left time.Duration, ok bool) {
+	answer, err := o.run(ctx, sendingScript, "begin an attempt", f.keys(),
+		f.message.ID, f.holder, f.attempt(), o.opts.Lease.Milliseconds())
+	if err != nil {
+		o.log.Warn("an attempt could not begin", f.attrs("error", err)...)
+		o.giveBack(ctx, f, 0, "store_down")
+		return 0, false
+	}
+	switch answer.string(0) {
+	case "ok":
+		o.changed(f.change(Sending, ""))
+		return answer.millis(1), true
+	case "expired":
+		o.changed(f.change(Expired, "validity_over"))
+	default:
+		o.lost(f, answer)
+	}
+	return 0, false
+}
+
+// settle writes down what the attempt came to.
+func (o *Outbox) settle(ctx context.Context, f *flight, s State, reason, id string) {
+	answer, ok := o.insist(f, func() (reply, error) {
+		return o.run(ctx, settleScript, "settle an attempt", f.keys(),
+			f.message.ID, f.holder, f.attempt(), string(s), reason, o.opts.Provider.Name(), id)
+	})
+	switch {
+	case !ok:
+	case answer.string(0) == "ok":
+		if s == Accepted && !f.message.Test {
+			o.metrics.submit.Observe(answer.millis(1).Seconds())
+		}
+		o.changed(f.change(s, reason))
+	default:
+		o.lost(f, answer)
+	}
+}
+
+// giveBack queues the message again: it certainly did not go out.
+func (o *Outbox) giveBack(ctx context.Context, f *flight, delay time.Duration, reason string) {
+	answer, ok := o.insist(f, func() (reply, error) {
+		return o.run(ctx, retryScript, "give a message back", f.keys(),
+			f.message.ID, f.holder, f.attempt(), delay.Milliseconds(), reason)
+	})
+	switch {
+	case !ok:
+	case answer.string(0) == "ok":
+		if answer.int(2) == 1 {
+			o.changed(f.change(Queued, reason))
+		}
+		o.nudge(answer.millis(1))
+	default:
+		o.lost(f, answer)
+	}
+}
+
+// insist repeats until Redis answers: what is known of a text must not be lost
+// while its lease lasts. It gives up when the outbox is told to end at once;
+// the lease then says to others what became of the message.
+func (o *Outbox) insist(f *flight, run func() (reply, error)) (reply, bool) {
+	wait := o.patience()
+	for first := true; ; first = false {
+		answer, err := run()
+		if err == nil {
+			return answer, true
+		}
+		if first {
+			o.log.Warn("what became of an attempt cannot be written yet", f.attrs("error", err)...)
+		}
+		if !o.pause(wait.NextBackOff()) {
+			o.log.Error("what became of an attempt could not be written", f.attrs("error", err)...)
+			return nil, false
+		}
+	}
+}
+
+// lost ends a flight whose message is no longer this one's: cancelled, settled
+// by a report, or taken for dead and taken up by another worker.
+func (o *Outbox) lost(f *flight, answer reply) {
+	state := State(answer.string(1))
+	o.log.Debug("the message is no longer in this attempt's hands", f.attrs("state", state)...)
+	if state == "" {
+		o.drop(f.message.ID)
+	} else if state.settled() {
+		o.notify(f.message.ID, state) // whoever brought it about counts it
+	}
+}
+
+// retryDelay is how long the message waits for its next attempt.
+func (o *Outbox) retryDelay(f *flight, failure *SendError) time.Duration {
+	if o.stopping() {
+		return 0 // whoever comes next need not wait
+	}
+	initial := o.opts.Backoff.Max
+	if n := f.message.Attempts; n < 30 {
+		initial = min(initial, o.opts.Backoff.Initial<<n)
+	}
+	return max(jitter(initial), failure.RetryAfter)
+}
+
+// jitter spreads d between a half and one and a half of itself.
+func jitter(d time.Duration) time.Duration {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = d, d
+	return b.NextBackOff()
+}
+
+func (f *flight) keys() []string {
+	return []string{messageKey(f.message.ID), outboxKey, queuedKey}
+}
+
+func (f *flight) change(s State, cause string) change {
+	return change{
+		message: f.message.ID, campaign: f.message.Campaign, call: f.message.Call,
+		state: s, cause: cause, test: f.message.Test,
+	}
+}
+
+func (f *flight) attrs(more ...any) []any {
+	return append([]any{"message", f.message.ID, "campaign", f.message.Campaign, "call", f.message.Call}, more...)
+}
+
+func (o *Outbox) track(f *flight) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flights[f] = struct{}{}
+}
+
+func (o *Outbox) untrack(f *flight) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.flights, f)
+}

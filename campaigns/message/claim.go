@@ -1,0 +1,226 @@
+package message
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// idle is how often the queue is looked at when nothing is known to be due:
+	// what another process left behind is noticed within that time.
+	idle = time.Second
+	// glance is how many due messages one script looks at: it holds up all of
+	// Redis for so long.
+	glance = 200
+	// statsEvery is how often the figures of the queue are read.
+	statsEvery = 5 * time.Second
+	// trimEvery is how often the index loses what is past its retention.
+	trimEvery = time.Minute
+)
+
+// nudge has the queue looked at after d at the latest.
+func (o *Outbox) nudge(d time.Duration) {
+	select {
+	case o.nudges <- d:
+	default: // so many wait that it is looked at soon
+	}
+}
+
+// loop takes up what is due until ctx ends.
+func (o *Outbox) loop(ctx context.Context) {
+	l := looper{Outbox: o}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	next := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-o.nudges:
+			if at := time.Now().Add(d); at.Before(next) {
+				next = at
+				timer.Reset(d)
+			}
+		case <-timer.C:
+			wait := l.turn(ctx)
+			next = time.Now().Add(wait)
+			timer.Reset(wait)
+		}
+	}
+}
+
+// looper is what the loop remembers from turn to turn.
+type looper struct {
+	*Outbox
+	extended, counted, trimmed time.Time
+	down                       bool // Redis did not answer the last time
+}
+
+// turn does what is to be done now and answers when to look again.
+func (l *looper) turn(ctx context.Context) time.Duration {
+	now := time.Now()
+	err := l.extend(ctx, now)
+	wait := idle
+	if err == nil {
+		wait, err = l.claim(ctx)
+	}
+	if err == nil {
+		err = l.keepFigures(ctx, now)
+	}
+	l.sweep(now)
+	if down := err != nil && ctx.Err() == nil; down != l.down {
+		l.down = down
+		if down {
+			l.log.Error("the queue of texts cannot be read", "error", err)
+		} else {
+			l.log.Info("the queue of texts can be read again")
+		}
+	}
+	if err != nil {
+		return idle
+	}
+	return min(wait, idle)
+}
+
+// extend renews the leases of all messages in hand, well before they run out.
+// It comes before anything is claimed: after an outage of Redis the living keep
+// what they hold.
+func (l *looper) extend(ctx context.Context, now time.Time) error {
+	if now.Sub(l.extended) < l.opts.Lease/3 {
+		return nil
+	}
+	args := []any{messagePrefix, l.opts.Lease.Milliseconds()}
+	l.mu.Lock()
+	for f := range l.flights {
+		args = append(args, f.message.ID, f.holder)
+	}
+	l.mu.Unlock()
+	for rest := args[2:]; len(rest) > 0; {
+		n := min(len(rest), 2*glance)
+		err := l.do(ctx, "extend leases", func(ctx context.Context) error {
+			return extendScript.Run(ctx, l.rdb, []string{outboxKey}, append(args[:2:2], rest[:n]...)...).Err()
+		})
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	l.extended = now
+	return nil
+}
+
+// do runs one command within the store's time.
+func (o *Outbox) do(ctx context.Context, doing string, run func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, o.opts.StoreTimeout)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		return storeError(doing, err)
+	}
+	return nil
+}
+
+// claim takes up what is due and answers when to look again.
+func (l *looper) claim(ctx context.Context) (time.Duration, error) {
+	for ctx.Err() == nil {
+		room := max(1, l.opts.Workers/4) - int(l.claimed.Load())
+		putOff := time.Duration(0)
+		if !l.ProviderUp() {
+			putOff = jitter(l.opts.Breaker.Pause)
+		}
+		holder := l.nextHolder()
+		// Not cut off when ctx ends: what is claimed must be known to be.
+		answer, err := l.run(context.WithoutCancel(ctx), claimScript, "take up what is due", []string{outboxKey, queuedKey},
+			messagePrefix, holder, l.opts.Lease.Milliseconds(), room, glance, putOff.Milliseconds())
+		if err != nil {
+			return 0, err
+		}
+		l.took(ctx, holder, answer)
+		l.backlog.Store(answer.int(1) == 0)
+		if answer.int(1) == 1 {
+			if answer.int(0) < 0 {
+				return idle, nil
+			}
+			return answer.millis(0), nil
+		}
+		if len(answer.list(2)) >= room {
+			// More is due than there are hands. Whoever finishes says so.
+			return idle, nil
+		}
+	}
+	return idle, nil
+}
+
+// took begins the attempts of what was claimed and tells what changed.
+func (l *looper) took(ctx context.Context, holder string, answer reply) {
+	for _, row := range answer.list(2) {
+		f := &flight{message: claimedMessage(row.([]any)), holder: holder}
+		l.claimed.Add(1)
+		begun := l.begin(func() {
+			l.fly(context.WithoutCancel(ctx), f)
+			l.claimed.Add(-1)
+			if l.backlog.Load() {
+				l.nudge(0)
+			}
+		})
+		if !begun {
+			l.claimed.Add(-1)
+		}
+	}
+	for _, row := range answer.list(3) {
+		r := reply(row.([]any))
+		state, cause := State(r.string(1)), "worker_lost"
+		if state == Expired {
+			cause = "validity_over"
+		}
+		l.changed(change{
+			message: r.string(0), state: state, cause: cause,
+			campaign: r.string(2), call: r.string(3), test: r.string(4) == "1",
+		})
+	}
+}
+
+// claimedMessage reads a message as claim.lua gives it.
+func claimedMessage(r reply) Message {
+	return Message{
+		ID: r.string(0), To: r.string(1), Originator: r.string(2), Text: r.string(3), Encoding: r.string(4),
+		Campaign: r.string(5), Call: r.string(6), Test: r.string(7) == "1", Attempts: int(r.int(8)),
+	}
+}
+
+// keepFigures reads how much is queued, since when, and trims the index.
+func (l *looper) keepFigures(ctx context.Context, now time.Time) error {
+	if now.Sub(l.counted) < statsEvery {
+		return nil
+	}
+	trim := now.Sub(l.trimmed) >= trimEvery
+	var all, queued *redis.IntCmd
+	var oldest *redis.ZSliceCmd
+	var clock *redis.TimeCmd
+	err := l.do(ctx, "read the figures of the queue", func(ctx context.Context) error {
+		_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			all, queued = p.ZCard(ctx, outboxKey), p.ZCard(ctx, queuedKey)
+			oldest, clock = p.ZRangeWithScores(ctx, queuedKey, 0, 0), p.Time(ctx)
+			if trim {
+				p.ZRemRangeByScore(ctx, indexKey, "-inf", strconv.FormatInt(now.Add(-l.opts.Retention).UnixMilli(), 10))
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	age := 0.0
+	if z := oldest.Val(); len(z) > 0 {
+		age = max(0, float64(clock.Val().UnixMilli())-z[0].Score) / 1000
+	}
+	l.metrics.queue(queued.Val(), all.Val()-queued.Val(), age)
+	l.counted = now
+	if trim {
+		l.trimmed = now
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+// Package message sends texts: it makes each durable with its link before
+// anything is promised, hands it to the provider once, and keeps what became
+// of it.
+package message
+
+import (
+	"errors"
+	"time"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/phone"
+)
+
+// State is where a message stands.
+//
+//	queued → sending → accepted → delivered | failed | expired
+//	sending → queued            the provider did not process it: to be tried again
+//	sending → failed            refused for good
+//	sending → unknown           the answer is unknown, or the worker died
+//	queued  → cancelled | expired
+//	unknown → accepted | delivered | failed   once the provider says so
+//
+// A delivery report may also prove that a message still queued for another try
+// was taken the first time: then it is not sent again.
+type State string
+
+// The states of a message.
+const (
+	Queued    State = "queued"
+	Sending   State = "sending"
+	Accepted  State = "accepted"
+	Delivered State = "delivered"
+	Failed    State = "failed"
+	Expired   State = "expired"
+	Unknown   State = "unknown"
+	Cancelled State = "cancelled"
+)
+
+// States are all states, in the order a message may pass them.
+func States() []State {
+	return []State{Queued, Sending, Accepted, Delivered, Failed, Expired, Unknown, Cancelled}
+}
+
+// Final says whether the state is never left again.
+func (s State) Final() bool {
+	return s == Delivered || s == Failed || s == Expired || s == Cancelled
+}
+
+// settled says whether nothing more will be done here: what follows, if
+// anything, comes from the provider's reports.
+func (s State) settled() bool {
+	return s.Final() || s == Accepted || s == Unknown
+}
+
+// Message is one text to one number, and what became of it.
+type Message struct {
+	ID         string `json:"id" doc:"The id of the message."`
+	Campaign   string `json:"campaign" doc:"The id of its campaign."`
+	Call       string `json:"call_id,omitempty" doc:"The call it belongs to."`
+	To         string `json:"to" doc:"The number it goes to, in E.164."`
+	Originator string `json:"originator" doc:"The sender that is shown."`
+	Text       string `json:"text" doc:"The text as it is sent."`
+	Link       string `json:"link" doc:"The code of its short link."`
+	URL        string `json:"url" doc:"Its short link."`
+	Encoding   string `json:"encoding" doc:"How the characters are sent."`
+	Segments   int    `json:"segments" doc:"In how many parts it is sent and paid."`
+	State      State  `json:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"Where it stands."`
+	Reason     string `json:"reason,omitempty" doc:"Why it is in its state, where that needs saying."`
+	Provider   string `json:"provider,omitempty" doc:"Who it was given to."`
+	ProviderID string `json:"provider_id,omitempty" doc:"The provider's id of it."`
+	Attempts   int    `json:"attempts" doc:"How often it was given to the provider."`
+	Test       bool   `json:"test,omitempty" doc:"Whether it is kept out of all figures."`
+
+	Created time.Time `json:"created_at" doc:"When it was asked for."`
+	Updated time.Time `json:"updated_at" doc:"When its state changed last."`
+	Expires time.Time `json:"expires_at" doc:"It is not sent after that."`
+
+	History []Change `json:"history,omitempty" doc:"Its states so far, in order."`
+}
+
+// Change is one step of a message's history.
+type Change struct {
+	At    time.Time `json:"at" doc:"When."`
+	State State     `json:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"The state it entered."`
+	Cause string    `json:"cause,omitempty" doc:"Why."`
+}
+
+// Request asks for one text.
+type Request struct {
+	Campaign *campaigns.Campaign
+	To       phone.Number
+	Call     string // the call it belongs to; "" for none
+	// Key makes repeating the request harmless for 24 hours: with the same
+	// content it answers the first message, with other content ErrConflict.
+	Key        string
+	Originator string // "" for the campaign's, or the service's
+	Test       bool
+}
+
+// Report is what the provider says became of a message it took.
+type Report struct {
+	Message    string // our id
+	ProviderID string
+	State      State // Accepted, Delivered, Failed or Expired
+	Reason     string
+}
+
+// Query selects messages; empty fields select all.
+type Query struct {
+	To       string // E.164
+	Campaign string
+	State    State
+	Limit    int    // at most 500; 50 when zero
+	Cursor   string // where the previous page ended
+}
+
+// What callers of this package decide on; all of them come wrapped.
+var (
+	// ErrServiceOff says that the service switch is off: nothing is sent.
+	ErrServiceOff = errors.New("the service is switched off")
+	// ErrStore says that Redis is away or too slow.
+	ErrStore = errors.New("the store of messages is not available")
+	// ErrClosed says that the outbox is stopping and takes nothing more.
+	ErrClosed = errors.New("the outbox is closed")
+	// ErrConflict says that the idempotency key belongs to another request.
+	ErrConflict = errors.New("the idempotency key was used for another request")
+	// ErrNotFound says that there is no such message, or no longer.
+	ErrNotFound = errors.New("no such message")
+	// ErrCursor says that a cursor was not made by Search.
+	ErrCursor = errors.New("not a cursor of this search")
+)

@@ -1,0 +1,128 @@
+package messagebird
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"deflectd/campaigns/message"
+)
+
+// target is the path and query of a report on message m1.
+func target(query string) string {
+	return reportPath + token(testSecret, "m1") + "?reference=m1&" + query
+}
+
+func TestDeliveryReports(t *testing.T) {
+	var got message.Report
+	var answer error
+	reg := prometheus.NewPedanticRegistry()
+	h := NewReports(secret, func(_ context.Context, r message.Report) error {
+		got = r
+		return answer
+	}, nil, reg)
+	mux := http.NewServeMux()
+	mux.Handle(ReportPattern, h)
+
+	report := func(s message.State, reason string) message.Report {
+		return message.Report{Message: "m1", ProviderID: "x", State: s, Reason: reason}
+	}
+	for name, c := range map[string]struct {
+		target string
+		store  error
+		status int
+		result string
+		report message.Report
+	}{
+		"sent":      {target: target("id=x&status=sent"), status: 200, result: taken, report: report(message.Accepted, "")},
+		"buffered":  {target: target("id=x&status=buffered"), status: 200, result: taken, report: report(message.Accepted, "")},
+		"scheduled": {target: target("id=x&status=scheduled"), status: 200, result: taken, report: report(message.Accepted, "")},
+		"delivered": {
+			target: target("id=x&status=delivered&statusReason=successfully+delivered&statusErrorCode=0&recipient=14155550132" +
+				"&statusDatetime=2026-01-02T10:03:05%2B00:00&mccmnc=310410&messagePartCount=1&price[amount]=0.07&price[currency]=EUR"),
+			status: 200, result: taken, report: report(message.Delivered, ""),
+		},
+		"expired":   {target: target("id=x&status=expired"), status: 200, result: taken, report: report(message.Expired, "expired")},
+		"failed":    {target: target("id=x&status=delivery_failed"), status: 200, result: taken, report: report(message.Failed, "undelivered")},
+		"opted out": {target: target("id=x&status=delivery_failed&statusErrorCode=103"), status: 200, result: taken, report: report(message.Failed, "opted_out")},
+		"unknown subscriber": {
+			target: target("id=x&status=delivery_failed&statusReason=Unknown+subscriber&statusErrorCode=1"),
+			status: 200, result: taken, report: report(message.Failed, "unknown_subscriber"),
+		},
+		"long id":         {target: target("id=" + strings.Repeat("x", 200) + "&status=sent"), status: 200, result: taken, report: message.Report{Message: "m1", State: message.Accepted}},
+		"unknown status":  {target: target("id=x&status=teleported"), status: 200, result: unknownStatus},
+		"no status":       {target: target("id=x"), status: 200, result: unknownStatus},
+		"unknown message": {target: target("id=x&status=sent"), store: message.ErrNotFound, status: 200, result: unknownMessage, report: report(message.Accepted, "")},
+		"store away":      {target: target("id=x&status=sent"), store: message.ErrStore, status: 503, result: storeDown, report: report(message.Accepted, "")},
+		"other error":     {target: target("id=x&status=sent"), store: errors.New("?"), status: 503, result: storeDown, report: report(message.Accepted, "")},
+		"wrong token":     {target: reportPath + "AAAAAAAAAAAAAAAAAAAAAA?reference=m1&status=sent", status: 401, result: badToken},
+		"other message":   {target: reportPath + token(testSecret, "m2") + "?reference=m1&status=sent", status: 401, result: badToken},
+		"no reference":    {target: reportPath + token(testSecret, "m1") + "?status=sent", status: 401, result: badToken},
+		"long reference":  {target: reportPath + token(testSecret, strings.Repeat("m", 200)) + "?status=sent&reference=" + strings.Repeat("m", 200), status: 401, result: badToken},
+		"broken query":    {target: reportPath + token(testSecret, "m1") + "?reference=%zz;&status=sent", status: 401, result: badToken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, answer = message.Report{}, c.store
+			before := testutil.ToFloat64(h.results.WithLabelValues(c.result))
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.target, nil))
+			assert.Equal(t, c.status, w.Code)
+			assert.Equal(t, c.report, got)
+			assert.InDelta(t, before+1, testutil.ToFloat64(h.results.WithLabelValues(c.result)), 0)
+		})
+	}
+	for _, method := range []string{http.MethodPost, http.MethodHead} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, target("status=delivered"), nil))
+		assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	}
+	problems, err := testutil.GatherAndLint(reg)
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+}
+
+func TestWithoutTheSecretNoTokenIsRight(t *testing.T) {
+	h := NewReports(func() []byte { return nil }, nil, nil, nil)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, reportPath+token(nil, "m1")+"?reference=m1&status=sent", nil))
+	assert.Equal(t, http.StatusUnauthorized, w.Code)
+}
+
+func TestTokens(t *testing.T) {
+	assert.Len(t, token(testSecret, "m1"), 22)
+	assert.NotEqual(t, token(testSecret, "m1"), token(testSecret, "m2"))
+	assert.Equal(t, token(testSecret, "m1"), url.PathEscape(token(testSecret, "m1")), "it needs no escaping")
+}
+
+func FuzzReport(f *testing.F) {
+	for _, s := range []string{
+		"", "status=delivered", "id=x&reference=m1&status=sent", "status=delivery_failed&statusErrorCode=103",
+		"status=expired&statusReason=unknown+subscriber", "%zz", "status=sent;reference=m1", "reference=m1&reference=m2",
+		"id=" + strings.Repeat("x", 300) + "&status=buffered", "price[amount]=0.07&status=DELIVERED",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		query, _ := url.ParseQuery(raw)
+		r, ok := parseReport(query)
+		if !ok {
+			return
+		}
+		known := r.State == message.Accepted || r.State == message.Delivered || r.State == message.Failed || r.State == message.Expired
+		if !known || len(r.ProviderID) > maxField || len(r.Reason) > 32 || r.Message != query.Get("reference") {
+			t.Fatalf("%q is read as %+v", raw, r)
+		}
+		if bad := r.State == message.Failed || r.State == message.Expired; bad != (r.Reason != "") {
+			t.Fatalf("%q is read as %+v", raw, r)
+		}
+	})
+}

@@ -1,0 +1,445 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/link"
+	"deflectd/campaigns/phone"
+)
+
+func TestATextIsMadeDurableAndAccepted(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{}
+	o := newOutbox(t, rdb, p)
+	running(t, o)
+
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	first := pending.Message()
+	assert.Equal(t, Queued, first.State)
+	assert.Equal(t, []State{Sending, Accepted}, states(t, pending))
+
+	m, err := o.Get(t.Context(), first.ID)
+	require.NoError(t, err)
+	assert.Equal(t, Accepted, m.State)
+	assert.Equal(t, "https://txt.example.com/"+m.Link, m.URL)
+	assert.Equal(t, "Acme: pay here "+m.URL, m.Text)
+	assert.Equal(t, "id-"+m.ID, m.ProviderID)
+	assert.Equal(t, []State{Queued, Sending, Accepted}, history(m))
+	assert.Equal(t, "requested", m.History[0].Cause)
+	assert.Equal(t, 1, m.Attempts)
+	assert.Equal(t, "call-1", m.Call)
+	assert.Equal(t, GSM7, m.Encoding)
+	assert.Equal(t, 15*time.Minute, m.Expires.Sub(m.Created))
+	m.History, m.State, m.Attempts, m.Updated, m.Provider, m.ProviderID = first.History, Queued, 0, first.Updated, "", ""
+	assert.Equal(t, first, m, "what Send answers is what is kept")
+
+	require.Len(t, p.texts(), 1)
+	sent := p.texts()[0]
+	assert.InDelta(t, 15*time.Minute, sent.Validity, float64(time.Second))
+	sent.Validity = 0
+	assert.Equal(t, Text{Reference: m.ID, To: "+14155550132", Originator: "Acme", Body: m.Text}, sent)
+
+	l, err := link.NewStore(rdb).Get(t.Context(), m.Link)
+	require.NoError(t, err)
+	assert.Equal(t, "https://visual.example.com/start?interaction=pay&callerId=%2B14155550132", l.URL)
+	assert.Equal(t, m.ID, l.Message)
+	assert.Equal(t, "billing", l.Campaign)
+	assert.Equal(t, 72*time.Hour, l.Expires.Sub(l.Created))
+
+	assert.Zero(t, rdb.ZCard(t.Context(), outboxKey).Val())
+	assert.Zero(t, rdb.ZCard(t.Context(), queuedKey).Val())
+	for _, key := range rdb.Keys(t.Context(), "*").Val() {
+		assert.Contains(t, key, "{deflectd}:")
+		if key != indexKey {
+			assert.Positive(t, rdb.PTTL(t.Context(), key).Val(), "%s is forgotten some day", key)
+		}
+	}
+}
+
+func TestATextTakesThreeRoundTrips(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	o := newOutbox(t, rdb, &provider{})
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err) // loads the scripts
+	states(t, pending)
+	counter := &meddler{}
+	rdb.AddHook(counter)
+	pending, err = o.Send(t.Context(), request())
+	require.NoError(t, err)
+	states(t, pending)
+	assert.EqualValues(t, 3, counter.commands.Load())
+}
+
+func TestAnIdleOutboxCostsLittle(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	counter := &meddler{}
+	rdb.AddHook(counter)
+	stop := running(t, newOutbox(t, rdb, &provider{}))
+	time.Sleep(500 * time.Millisecond)
+	before := counter.commands.Load()
+	time.Sleep(3 * time.Second)
+	assert.LessOrEqual(t, counter.commands.Load()-before, int64(6))
+	stop()
+}
+
+func TestBadRequestsAreRefusedByField(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Originator = "" })
+	long := make([]byte, 2000)
+	for i := range long {
+		long[i] = 'x'
+	}
+	for name, c := range map[string]struct {
+		change  func(*Request)
+		pointer string
+	}{
+		"no campaign":    {func(r *Request) { r.Campaign = nil }, "/campaign"},
+		"no number":      {func(r *Request) { r.To = phone.Number{} }, "/to"},
+		"no E.164":       {func(r *Request) { r.To.E164 = "911" }, "/to"},
+		"no originator":  {func(r *Request) { r.Originator = "" }, "/originator"},
+		"bad originator": {func(r *Request) { r.Originator = "Acme Billing Department" }, "/originator"},
+		"empty text":     {func(r *Request) { r.Campaign.Text = " \n" }, "/text"},
+		"invalid UTF-8":  {func(r *Request) { r.Campaign.Text = "a\xffb" }, "/text"},
+		"2000 letters":   {func(r *Request) { r.Campaign.Text = string(long) }, "/text"},
+		"unparsable URL": {func(r *Request) { r.Campaign.Interaction.URL = "http://[::1" }, "/interaction/url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request()
+			r.Originator = "Acme"
+			c.change(&r)
+			_, err := o.Send(t.Context(), r)
+			var invalid campaigns.Invalid
+			require.ErrorAs(t, err, &invalid)
+			require.Len(t, invalid, 1)
+			assert.Equal(t, c.pointer, invalid[0].Pointer)
+		})
+	}
+	assert.Empty(t, p.texts())
+	assert.Empty(t, rdb.Keys(t.Context(), "*").Val())
+}
+
+func TestTheServiceSwitchIsPartOfTheSameStep(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{}
+	o := newOutbox(t, rdb, p)
+	store := campaigns.NewStore(rdb)
+	require.NoError(t, store.SetService(t.Context(), false))
+	_, err := o.Send(t.Context(), request())
+	require.ErrorIs(t, err, ErrServiceOff)
+	assert.Zero(t, rdb.ZCard(t.Context(), indexKey).Val())
+	require.NoError(t, store.SetService(t.Context(), true))
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	states(t, pending)
+	assert.Len(t, p.texts(), 1)
+}
+
+func TestWhatTheProviderSaysDecides(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	for name, c := range map[string]struct {
+		err    error
+		state  State
+		reason string
+		seen   []State
+	}{
+		"refused":      {&SendError{Verdict: Refused, Reason: "recipient_refused"}, Failed, "recipient_refused", []State{Sending, Failed}},
+		"ambiguous":    {&SendError{Verdict: Ambiguous, Reason: "no_answer"}, Unknown, "no_answer", []State{Sending, Unknown}},
+		"unclassified": {errors.New("what?"), Unknown, "unclassified", []State{Sending, Unknown}},
+		"wrapped":      {fmt.Errorf("sending: %w", &SendError{Verdict: Refused, Reason: "rejected"}), Failed, "rejected", []State{Sending, Failed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &provider{answer: func(context.Context, Text) (string, error) { return "", c.err }}
+			o := newOutbox(t, rdb, p)
+			running(t, o)
+			pending, err := o.Send(t.Context(), request())
+			require.NoError(t, err)
+			assert.Equal(t, c.seen, states(t, pending))
+			m := wants(t, o, pending.Message().ID, c.state)
+			assert.Equal(t, c.reason, m.Reason)
+			assert.Equal(t, c.reason, m.History[len(m.History)-1].Cause)
+			time.Sleep(50 * time.Millisecond)
+			assert.Len(t, p.texts(), 1, "never sent again")
+		})
+	}
+}
+
+func TestWhatWasNotProcessedIsTriedAgain(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "unavailable"})}
+	o := newOutbox(t, rdb, p)
+	running(t, o)
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	id := pending.Message().ID
+	require.Eventually(t, func() bool { return p.count(id) >= 3 }, 5*time.Second, time.Millisecond)
+	p.say(nil)
+	m := wants(t, o, id, Accepted)
+	assert.Equal(t, p.count(id), m.Attempts)
+	assert.Empty(t, m.Reason)
+	seen := states(t, pending)
+	assert.Equal(t, []State{Sending, Accepted}, seen[len(seen)-2:])
+	assert.Equal(t, []State{Queued, Sending, Queued, Sending}, history(m)[:4])
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "rate_limited", RetryAfter: time.Second, Healthy: true})}
+	o := newOutbox(t, rdb, p)
+	running(t, o)
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	begun := time.Now()
+	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, time.Second, time.Millisecond)
+	p.say(nil)
+	wants(t, o, pending.Message().ID, Accepted)
+	assert.GreaterOrEqual(t, time.Since(begun), 900*time.Millisecond)
+}
+
+func TestATextExpires(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "unavailable"})}
+	o := newOutbox(t, rdb, p)
+	running(t, o)
+	r := request()
+	r.Campaign.Validity = campaigns.Duration(300 * time.Millisecond)
+	pending, err := o.Send(t.Context(), r)
+	require.NoError(t, err)
+	seen := states(t, pending)
+	assert.Equal(t, Expired, seen[len(seen)-1])
+	m := wants(t, o, pending.Message().ID, Expired)
+	assert.Equal(t, "validity_over", m.Reason)
+	assert.False(t, m.Updated.Before(m.Expires))
+	tries := len(p.texts())
+	time.Sleep(200 * time.Millisecond)
+	assert.Len(t, p.texts(), tries)
+}
+
+func TestAProviderThatHangsLeavesTheTextUnknown(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	o := newOutbox(t, rdb, &provider{answer: hangs}, func(o *Options) { o.AttemptTimeout = 100 * time.Millisecond })
+	running(t, o)
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	assert.Equal(t, []State{Sending, Unknown}, states(t, pending))
+}
+
+func TestACallersTextNeverWaitsBehindOthers(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	hanging := true
+	p := &provider{}
+	p.say(func(ctx context.Context, tx Text) (string, error) {
+		if tx.To == "+14155550100" && hanging {
+			return "", &SendError{Verdict: NotProcessed, Reason: "unavailable", Healthy: true}
+		}
+		return "id", nil
+	})
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Workers = 4 })
+	running(t, o)
+	r := request()
+	r.To.E164 = "+14155550100"
+	for range 50 {
+		_, err := o.Send(t.Context(), r)
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return len(p.texts()) >= 100 }, 5*time.Second, time.Millisecond)
+	p.say(func(ctx context.Context, tx Text) (string, error) {
+		if tx.To == "+14155550100" {
+			return hangs(ctx, tx)
+		}
+		return "id", nil
+	})
+	time.Sleep(200 * time.Millisecond) // the retries hang now, all that may run at once
+	begun := time.Now()
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	assert.Equal(t, []State{Sending, Accepted}, states(t, pending))
+	assert.Less(t, time.Since(begun), time.Second)
+	p.say(nil)
+}
+
+func TestWhileTheProviderIsDownTextsWait(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "unreachable"})}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Breaker = Breaker{Failures: 3, Pause: 300 * time.Millisecond} })
+	running(t, o)
+	assert.True(t, o.ProviderUp())
+	var all []*Pending
+	for range 20 {
+		pending, err := o.Send(t.Context(), request())
+		require.NoError(t, err, "it is durable all the same")
+		all = append(all, pending)
+	}
+	require.Eventually(t, func() bool { return !o.ProviderUp() }, 5*time.Second, time.Millisecond)
+	tries := len(p.texts())
+	time.Sleep(100 * time.Millisecond)
+	assert.LessOrEqual(t, len(p.texts())-tries, 3, "the provider is left alone")
+	p.say(nil)
+	for _, pending := range all {
+		seen := states(t, pending)
+		assert.Equal(t, Accepted, seen[len(seen)-1])
+	}
+	assert.Eventually(t, o.ProviderUp, time.Second, time.Millisecond)
+}
+
+func TestHealthyErrorsDoNotStopOthers(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: Refused, Reason: "recipient_refused", Healthy: true})}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Breaker.Failures = 3 })
+	for range 10 {
+		pending, err := o.Send(t.Context(), request())
+		require.NoError(t, err)
+		assert.Equal(t, []State{Sending, Failed}, states(t, pending))
+	}
+	assert.True(t, o.ProviderUp())
+}
+
+func TestCancel(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "unavailable", RetryAfter: time.Minute})}
+	o := newOutbox(t, rdb, p)
+	running(t, o)
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	id := pending.Message().ID
+	require.Eventually(t, func() bool { m, err := o.Get(t.Context(), id); return err == nil && len(m.History) == 3 }, time.Second, time.Millisecond)
+	for range 2 {
+		state, err := o.Cancel(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, Cancelled, state)
+	}
+	assert.Equal(t, []State{Sending, Queued, Cancelled}, states(t, pending))
+	assert.Zero(t, rdb.ZCard(t.Context(), outboxKey).Val())
+	_, err = o.Cancel(t.Context(), "nosuch")
+	require.ErrorIs(t, err, ErrNotFound)
+
+	p.say(nil)
+	pending, err = o.Send(t.Context(), request())
+	require.NoError(t, err)
+	states(t, pending)
+	state, err := o.Cancel(t.Context(), pending.Message().ID)
+	require.NoError(t, err)
+	assert.Equal(t, Accepted, state)
+}
+
+func TestCancellingRacesWithSending(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{}
+	o := newOutbox(t, rdb, p)
+	running(t, o)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	ended := map[string]State{}
+	for i := range 200 {
+		wg.Go(func() {
+			pending, err := o.Send(t.Context(), request())
+			if !assert.NoError(t, err) {
+				return
+			}
+			time.Sleep(time.Duration(i%7) * 100 * time.Microsecond)
+			_, err = o.Cancel(t.Context(), pending.Message().ID)
+			assert.NoError(t, err)
+			seen := states(t, pending)
+			mu.Lock()
+			defer mu.Unlock()
+			if assert.NotEmpty(t, seen) {
+				ended[pending.Message().ID] = seen[len(seen)-1]
+			}
+		})
+	}
+	wg.Wait()
+	cancelled := 0
+	for id, s := range ended {
+		m, err := o.Get(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, m.State, s)
+		if s == Cancelled {
+			cancelled++
+			assert.Zero(t, p.count(id), "a cancelled text was sent")
+		} else {
+			assert.Equal(t, 1, p.count(id))
+		}
+	}
+	t.Logf("%d of %d were cancelled", cancelled, len(ended))
+}
+
+func TestNobodyNeedReadTheStates(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "unavailable", Healthy: true})}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Backoff = Backoff{Initial: time.Millisecond, Max: time.Millisecond} })
+	running(t, o)
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(p.texts()) > 2*pendingSize }, 5*time.Second, time.Millisecond)
+	p.say(nil)
+	wants(t, o, pending.Message().ID, Accepted)
+	require.Eventually(t, func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return len(o.pending) == 0
+	}, time.Second, time.Millisecond)
+	seen := states(t, pending)
+	assert.Len(t, seen, pendingSize)
+	assert.Equal(t, Accepted, seen[len(seen)-1], "the last state is never left out")
+}
+
+func TestTheHistoryIsBounded(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "unavailable", Healthy: true})}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Backoff = Backoff{Initial: time.Millisecond, Max: time.Millisecond} })
+	running(t, o)
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(p.texts()) > 60 }, 10*time.Second, time.Millisecond)
+	p.say(nil)
+	m := wants(t, o, pending.Message().ID, Accepted)
+	require.Len(t, m.History, 100)
+	assert.Equal(t, Queued, m.History[0].State)
+	assert.Equal(t, Accepted, m.History[99].State)
+}
+
+func TestMetrics(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	reg := prometheus.NewPedanticRegistry()
+	p := &provider{}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Registerer = reg })
+	for _, test := range []bool{false, true} {
+		r := request()
+		r.Test = test
+		pending, err := o.Send(t.Context(), r)
+		require.NoError(t, err)
+		states(t, pending)
+		require.NoError(t, o.Report(t.Context(), Report{Message: pending.Message().ID, State: Delivered}))
+	}
+	p.say(fails(SendError{Verdict: NotProcessed, Reason: "unavailable", RetryAfter: time.Hour}))
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	wants(t, o, pending.Message().ID, Queued)
+	running(t, o)
+	for state, n := range map[State]float64{Queued: 3, Sending: 2, Accepted: 1, Delivered: 1, Failed: 0} {
+		require.Eventually(t, func() bool {
+			return testutil.ToFloat64(o.metrics.messages.WithLabelValues("billing", string(state))) == n
+		}, 2*time.Second, time.Millisecond, "%s: tests are not counted", state)
+	}
+	assert.Eventually(t, func() bool {
+		return testutil.ToFloat64(o.metrics.outbox.WithLabelValues("queued")) == 1 &&
+			testutil.ToFloat64(o.metrics.outbox.WithLabelValues("sending")) == 0 &&
+			testutil.ToFloat64(o.metrics.oldest) >= 0
+	}, 2*time.Second, time.Millisecond)
+	assert.EqualValues(t, 1, testutil.ToFloat64(o.metrics.errors.WithLabelValues("unavailable", "not_processed")))
+	problems, err := testutil.GatherAndLint(reg)
+	require.NoError(t, err)
+	assert.Empty(t, problems)
+}

@@ -1,0 +1,129 @@
+package message
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"deflectd/campaigns"
+)
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+// One script for each change of a message; keys, arguments and answers are
+// documented on top of each. Every one is harmless when it is run twice, which
+// the Redis client may do when a connection breaks.
+var (
+	enqueueScript = loadScript("enqueue")
+	sendingScript = loadScript("sending")
+	settleScript  = loadScript("settle")
+	retryScript   = loadScript("retry")
+	claimScript   = loadScript("claim")
+	extendScript  = loadScript("extend")
+	cancelScript  = loadScript("cancel")
+	reportScript  = loadScript("report")
+)
+
+// loadScript reads an embedded script; one that is not there is a fault of the
+// build, found by whatever runs the program first.
+func loadScript(name string) *redis.Script {
+	common, err := scriptFiles.ReadFile("scripts/common.lua")
+	if err != nil {
+		panic(err)
+	}
+	body, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(err)
+	}
+	return redis.NewScript(string(common) + string(body))
+}
+
+// The keys of the queue and of the indices.
+var (
+	// outboxKey is the queue: the ids of all messages that are queued or
+	// sending, by when they are due (Unix milliseconds), which is the end of
+	// the lease for those that a worker holds.
+	outboxKey = campaigns.Key("outbox")
+	// queuedKey has the ids of those that are queued, by when they were made.
+	queuedKey = campaigns.Key("outbox", "queued")
+	// indexKey has the ids of all messages, by when they were made.
+	indexKey = campaigns.Key("messages")
+	// messagePrefix begins the key of each message's record.
+	messagePrefix = campaigns.Key("message", "")
+)
+
+func messageKey(id string) string { return messagePrefix + id }
+
+// numberKey has the ids of the messages to one number, by when they were made.
+func numberKey(e164 string) string { return campaigns.Key("messages", "to", e164) }
+
+// idempotencyKey hashes the key, which is as long as its sender likes.
+func idempotencyKey(key string) string {
+	return campaigns.Key("idempotency", "message", hashed(key))
+}
+
+// run runs a script within the store's time and gives its answer as a list.
+// Every error is an ErrStore.
+func (o *Outbox) run(ctx context.Context, s *redis.Script, doing string, keys []string, args ...any) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.opts.StoreTimeout)
+	defer cancel()
+	values, err := s.Run(ctx, o.rdb, keys, args...).Slice()
+	if err != nil {
+		return nil, storeError(doing, err)
+	}
+	return values, nil
+}
+
+func storeError(doing string, err error) error {
+	return fmt.Errorf("%s: %w: %w", doing, ErrStore, err)
+}
+
+// errAnswer is an answer no script of ours gives.
+var errAnswer = errors.New("unexpected answer of a script")
+
+// reply is the answer of a script: strings, numbers and lists of such.
+type reply []any
+
+func (r reply) string(i int) string {
+	if i < len(r) {
+		switch v := r[i].(type) {
+		case string:
+			return v
+		case int64:
+			return strconv.FormatInt(v, 10)
+		}
+	}
+	return ""
+}
+
+func (r reply) int(i int) int64 {
+	if i < len(r) {
+		switch v := r[i].(type) {
+		case int64:
+			return v
+		case string:
+			n, _ := strconv.ParseInt(v, 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+func (r reply) list(i int) reply {
+	if i < len(r) {
+		if v, ok := r[i].([]any); ok {
+			return v
+		}
+	}
+	return nil
+}
+
+func (r reply) millis(i int) time.Duration {
+	return time.Duration(r.int(i)) * time.Millisecond
+}

@@ -1,0 +1,16 @@
+-- Extends the leases of the messages a worker has in hand.
+--
+-- KEYS  1 outbox
+-- ARGV  1 prefix of message keys (all in the hash slot of KEYS)  2 lease (ms)
+--       then for each message: id, holder
+-- Answers how many are still held
+local at = clock()
+local held = 0
+for i = 3, #ARGV, 2 do
+  local r = redis.call('HMGET', ARGV[1] .. ARGV[i], 'state', 'holder')
+  if r[2] == ARGV[i + 1] and (r[1] == 'queued' or r[1] == 'sending') then
+    redis.call('ZADD', KEYS[1], 'XX', at + ARGV[2], ARGV[i])
+    held = held + 1
+  end
+end
+return held
