@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"deflectd/campaigns/message"
+	"deflectd/campaigns/phone"
+)
+
+const messagesPath = "/v1/messages"
+
+func (s *server) messageOperations() {
+	tags := []string{"messages"}
+	operation(s, huma.Operation{
+		OperationID: "send-message", Method: http.MethodPost, Path: campaignPath + "/messages", Tags: tags,
+		Summary: "Send one text", DefaultStatus: http.StatusAccepted,
+		Description: "The text is safe when this is answered, and is sent at once. A campaign that is switched off sends tests alone.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+	}, s.sendMessage)
+	operation(s, huma.Operation{
+		OperationID: "list-messages", Method: http.MethodGet, Path: messagesPath, Tags: tags,
+		Summary: "List and search texts, the latest first",
+	}, s.listMessages)
+	operation(s, huma.Operation{
+		OperationID: "read-message", Method: http.MethodGet, Path: messagesPath + "/{id}", Tags: tags,
+		Summary: "Read a text and its history", Errors: []int{http.StatusNotFound},
+	}, s.readMessage)
+}
+
+type newMessage struct {
+	CampaignID
+	Key  string `header:"Idempotency-Key" minLength:"1" maxLength:"255" doc:"Makes repeating the request harmless for 24 hours: with the same body it answers the first message."`
+	Body MessageRequest
+}
+
+// MessageRequest asks for one text.
+type MessageRequest struct {
+	To         string `json:"to" maxLength:"64" doc:"The number to be texted: E.164, or as dialled in numbers.region."`
+	Originator string `json:"originator,omitempty" maxLength:"32" doc:"The sender, where it is not to be the campaign's."`
+	Call       string `json:"call_id,omitempty" pattern:"^[1-9A-HJ-NP-Za-km-z]{22}$" doc:"The call it belongs to."`
+	Test       bool   `json:"test,omitempty" doc:"Keeps the text out of all figures."`
+}
+
+// messageAnswer is one text and where it is.
+type messageAnswer struct {
+	Location string `header:"Location" doc:"Where the message is."`
+	Body     message.Message
+}
+
+func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswer, error) {
+	c, err := s.Campaigns.Get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.recipient(in.Body.To)
+	if err != nil {
+		return nil, err
+	}
+	if !c.IsEnabled() && !in.Body.Test {
+		return nil, problem(http.StatusConflict, "the campaign is switched off; a test can be sent")
+	}
+	request := message.Request{
+		Campaign: c, To: to, Call: in.Body.Call, Originator: in.Body.Originator, Test: in.Body.Test,
+	}
+	if in.Key != "" {
+		request.Key = digest(scoped(ctx, in.Key))
+	}
+	pending, err := s.Outbox.Send(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	m := pending.Message()
+	return &messageAnswer{Location: messagesPath + "/" + m.ID, Body: m}, nil
+}
+
+// recipient reads a number and says whether it may be texted.
+func (s *server) recipient(text string) (phone.Number, error) {
+	where := func(detail string) Detail { return inBody("/to", detail) }
+	to, err := s.number(text, where)
+	switch {
+	case err != nil:
+		return to, err
+	case s.Own(to.E164):
+		return to, invalid(where("is one of your own numbers, which are never texted"))
+	case !slices.Contains(s.Countries, to.Region):
+		return to, invalid(where("is not a number of a country that may be texted; those are: " +
+			strings.Join(s.Countries, ", ")))
+	}
+	return to, nil
+}
+
+type messageFilter struct {
+	Page
+	To       string `query:"to" maxLength:"64" doc:"Those to this number."`
+	Campaign string `query:"campaign" maxLength:"64" doc:"Those of this campaign."`
+	State    string `query:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"Those in this state."`
+}
+
+func (s *server) listMessages(ctx context.Context, in *messageFilter) (*output[list[message.Message]], error) {
+	query := message.Query{Campaign: in.Campaign, State: message.State(in.State), Limit: in.Limit, Cursor: in.Cursor}
+	if in.To != "" {
+		to, err := s.number(in.To, inParameter("to"))
+		if err != nil {
+			return nil, err
+		}
+		query.To = to.E164
+	}
+	found, next, err := s.Outbox.Search(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return listed(found, next), nil
+}
+
+func (s *server) readMessage(ctx context.Context, in *struct {
+	ID string `path:"id" maxLength:"64" doc:"The id of the message."`
+},
+) (*output[message.Message], error) {
+	m, err := s.Outbox.Get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &output[message.Message]{Body: m}, nil
+}

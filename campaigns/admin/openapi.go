@@ -1,0 +1,161 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"deflectd/campaigns"
+)
+
+// duration describes campaigns.Duration.
+type duration struct{}
+
+// Schema implements huma.SchemaProvider.
+func (duration) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		Pattern:            `^([0-9]+d|([0-9]+(\.[0-9]+)?(h|m|s|ms))+)$`,
+		PatternDescription: `a duration like "90s", "15m", "72h" or "90d"`,
+		Examples:           []any{"15m"},
+	}
+}
+
+// schemas holds the schemas of all types, by name.
+func schemas() huma.Registry {
+	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	r.RegisterTypeAlias(reflect.TypeFor[campaigns.Duration](), reflect.TypeFor[duration]())
+	return r
+}
+
+// settings are huma's: JSON alone, and no pages of its own, which would load
+// scripts from elsewhere.
+func settings() huma.Config {
+	format := huma.Format{Marshal: encode, Unmarshal: json.Unmarshal}
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:   "deflectd",
+				Version: "v1",
+				Description: "Campaigns, texts and calls of a deflectd. Times are RFC 3339 in UTC, durations are " +
+					"written like \"90s\", \"15m\", \"72h\" or \"90d\". What is not known is refused, never ignored.",
+				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Servers: []*huma.Server{{URL: "/"}},
+			Tags: []*huma.Tag{
+				{Name: "campaigns", Description: "What is said to whom."},
+				{Name: "messages", Description: "Texts, and what became of them."},
+				{Name: "calls", Description: "Calls, and what became of them."},
+				{Name: "service", Description: "The switch over all."},
+			},
+			Components: &huma.Components{
+				Schemas: schemas(),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "A token of admin.tokens in the configuration."},
+				},
+			},
+			Security: []map[string][]string{{"token": {}}},
+		},
+		// huma takes the second for every type that ends in "+json".
+		Formats:                      map[string]huma.Format{jsonType: format, "json": format},
+		DefaultFormat:                jsonType,
+		RejectUnknownQueryParameters: true,
+	}
+}
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// operation registers an operation. Beside the errors named, each may be
+// answered with those of every request.
+func operation[I, O any](s *server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
+		http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
+	op.MaxBodyBytes = maxBody + 1 // the guard has counted already
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(s.Logger, err)
+		}
+		return out, nil
+	})
+}
+
+// document is the API's description: OpenAPI 3.1 as JSON, the same bytes for
+// the same API.
+func document(api huma.API) []byte {
+	for _, item := range api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op != nil {
+				describe(op)
+			}
+		}
+	}
+	raw, err := json.Marshal(api.OpenAPI())
+	if err != nil {
+		panic("the API has no description: " + err.Error()) // of our own types alone
+	}
+	var out bytes.Buffer
+	_ = json.Indent(&out, raw, "", "  ")
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+// describe adds what every answer of a kind has in common.
+func describe(op *huma.Operation) {
+	if op.RequestBody != nil {
+		for _, code := range []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
+			like := *op.Responses["400"]
+			like.Description = http.StatusText(code)
+			op.Responses[strconv.Itoa(code)] = &like
+		}
+	}
+	header := func(code int, name, text string) {
+		if r := op.Responses[strconv.Itoa(code)]; r != nil {
+			r.Headers = map[string]*huma.Param{name: {Description: text, Schema: &huma.Schema{Type: huma.TypeString}}}
+		}
+	}
+	header(http.StatusUnauthorized, "WWW-Authenticate", "How to sign in (RFC 6750).")
+	header(http.StatusServiceUnavailable, "Retry-After", "When to try again, in seconds.")
+}
+
+func serveDocument(body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(body)
+	}
+}
+
+// Page asks for a part of a list.
+type Page struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
+	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before."`
+}
+
+// list is one page of something.
+type list[T any] struct {
+	Items []T    `json:"items" doc:"The page; it may be shorter than the limit though there is a next one."`
+	Next  string `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+}
+
+// output is an answer that is nothing but a body.
+type output[T any] struct {
+	Body T
+}
+
+func listed[T any](items []T, next string) *output[list[T]] {
+	if items == nil {
+		items = []T{} // an empty list is [], never null
+	}
+	return &output[list[T]]{Body: list[T]{Items: items, Next: next}}
+}

@@ -1,0 +1,195 @@
+package admin
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"deflectd/campaigns/report"
+)
+
+func TestTokens(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Profiling = true })
+	for _, path := range []string{campaignsPath, "/v1/unknown", "/", "/debug/pprof/", "//v1/campaigns"} {
+		r := f.do("GET", path, "", "Authorization:").want(401)
+		require.Equal(t, `Bearer realm="deflectd"`, r.header.Get("WWW-Authenticate"))
+		for _, header := range []string{"Bearer wrong", "Bearer", "Bearer  ", "bearer SECRET"} {
+			r = f.do("GET", path, "", "Authorization: "+header).want(401)
+			require.Contains(t, r.header.Get("WWW-Authenticate"), "Bearer")
+		}
+		f.do("GET", path, "", "Authorization: Basic c2VjcmV0").want(401)
+		f.do("GET", path, "", "Authorization: Bearer look").want(403)
+	}
+	f.do("GET", campaignsPath, "", "Authorization: bearer secret").want(200)
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json"} {
+		f.do("GET", path, "", "Authorization:").want(200)
+	}
+	require.NotContains(t, f.log.String(), "wrong")
+	require.NotContains(t, f.log.String(), "secret")
+}
+
+func TestProfilesOnlyWhenAskedFor(t *testing.T) {
+	f := newFixture(t)
+	f.do("GET", "/debug/pprof/", "").want(404)
+	f = newFixture(t, func(o *Options) { o.Profiling = true })
+	f.do("GET", "/debug/pprof/", "").want(200)
+	f.do("GET", "/debug/pprof/goroutine?debug=1", "").want(200)
+}
+
+func TestHealth(t *testing.T) {
+	f := newFixture(t)
+	require.JSONEq(t, `{"status":"alive"}`, f.do("GET", "/healthz", "").want(200).body)
+	require.JSONEq(t, `{"status":"ready"}`, f.do("GET", "/readyz", "").want(200).body)
+	f.health = Health{Status: Degraded, Reasons: []string{"asterisk pbx1 is away"}}
+	require.JSONEq(t, `{"status":"degraded","reasons":["asterisk pbx1 is away"]}`, f.do("GET", "/readyz", "").want(200).body)
+	f.health = Health{Status: NotReady, Reasons: []string{"redis is away"}}
+	require.JSONEq(t, `{"status":"not ready","reasons":["redis is away"]}`, f.do("GET", "/readyz", "").want(503).body)
+	f.health = Health{}
+	f.do("GET", "/readyz", "").want(503)
+}
+
+func TestUnknownPathsAndMethods(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/", "/v1", "/v1/", "/v1/campaigns/", "/v1/campaigns/a/b", "/v2/campaigns", "/openapi.yaml", "/docs", "/schemas/Campaign.json"} {
+		f.do("GET", path, "").want(404)
+	}
+	for path, allow := range map[string]string{
+		campaignsPath:                    "GET, HEAD, POST",
+		"/v1/campaigns/billing":          "DELETE, GET, HEAD, PATCH, PUT",
+		"/v1/campaigns/billing/messages": "POST",
+		"/v1/service":                    "GET, HEAD, PUT",
+		"/healthz":                       "GET, HEAD",
+		"/metrics":                       "GET, HEAD",
+	} {
+		for _, method := range []string{"OPTIONS", "TRACE", "BREW"} {
+			require.Equal(t, allow, f.do(method, path, "").want(405).header.Get("Allow"), path)
+		}
+	}
+}
+
+func TestBodies(t *testing.T) {
+	f := newFixture(t)
+	f.do("POST", campaignsPath, billing).want(201)
+	large := campaign("large", "1234567") + strings.Repeat(" ", maxBody)
+	for _, o := range []struct{ method, path, body, like string }{
+		{"POST", campaignsPath, campaign("new", "1234567"), jsonType},
+		{"PUT", "/v1/campaigns/billing", billing, jsonType},
+		{"PATCH", "/v1/campaigns/billing", `{"name":"x"}`, patchType},
+		{"POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`, jsonType},
+		{"PUT", "/v1/service", `{"enabled":true}`, jsonType},
+	} {
+		for _, wrong := range []string{
+			"", "text/plain", "application/x-www-form-urlencoded", "application/xml", "application/problem+json",
+			"application/json; charset=latin1", "nonsense;;", "multipart/form-data; boundary=x",
+			map[string]string{jsonType: patchType, patchType: jsonType}[o.like],
+		} {
+			r := f.do(o.method, o.path, o.body, "If-Match: *", "Content-Type:"+wrong).want(415).names("Content-Type")
+			require.Equal(t, o.method == "PATCH", r.header.Get("Accept-Patch") != "")
+		}
+		f.do(o.method, o.path, o.body, "If-Match: *", "Content-Encoding: gzip").want(415)
+		f.do(o.method, o.path, large, "If-Match: *").want(413)
+		f.do(o.method, o.path, "", "If-Match: *", "Content-Type: "+o.like).want(400)
+		f.do(o.method, o.path, o.body, "If-Match: *", "Content-Type: "+o.like+"; charset=UTF-8")
+	}
+	f.do("GET", campaignsPath, `{}`).want(400)
+	f.do("DELETE", "/v1/campaigns/billing", `{}`, "If-Match: *").want(400)
+}
+
+// TestSlowAndBrokenBodies speaks HTTP by hand.
+func TestSlowAndBrokenBodies(t *testing.T) {
+	f := newFixture(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\nzz\r\n", campaignsPath)
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, 400, resp.StatusCode)
+	require.Equal(t, problemType, resp.Header.Get("Content-Type"))
+}
+
+func TestPanicsAreAnswered(t *testing.T) {
+	f := newFixture(t, func(o *Options) {
+		o.Active = func() []report.Call { panic("+14155550132 said hello") }
+	})
+	f.do("GET", callsPath+"?active=true", "").want(500)
+	f.do("GET", campaignsPath, "").want(200)
+	log := f.log.String()
+	require.Contains(t, log, "level=ERROR")
+	require.Contains(t, log, "panic=string")
+	require.NotContains(t, log, "4155550132")
+}
+
+func TestPanicAfterHalfAnAnswerEndsTheConnection(t *testing.T) {
+	f := newFixture(t)
+	s := &server{Options: f.options}
+	s.Registerer = prometheus.NewRegistry()
+	listener := httptest.NewServer(s.observe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		panic("half way")
+	})))
+	defer listener.Close()
+	resp, err := http.Get(listener.URL)
+	if err == nil {
+		resp.Body.Close()
+	}
+	require.Error(t, err)
+}
+
+func TestRedisAway(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Timeout = 2 * time.Second })
+	f.do("POST", campaignsPath, billing).want(201)
+	away := func() {
+		for _, o := range []struct{ method, path, body string }{
+			{"GET", campaignsPath, ""},
+			{"POST", campaignsPath, campaign("new", "1234567")},
+			{"GET", "/v1/campaigns/billing", ""},
+			{"PUT", "/v1/campaigns/billing", billing},
+			{"PATCH", "/v1/campaigns/billing", `{"name":"x"}`},
+			{"DELETE", "/v1/campaigns/billing", ""},
+			{"POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`},
+			{"GET", messagesPath, ""},
+			{"GET", messagesPath + "/x", ""},
+			{"GET", callsPath, ""},
+			{"GET", callsPath + "/x", ""},
+			{"GET", "/v1/service", ""},
+			{"PUT", "/v1/service", `{"enabled":true}`},
+		} {
+			began := time.Now()
+			r := f.do(o.method, o.path, o.body, "If-Match: *", "Idempotency-Key: k").want(503)
+			require.NotEmpty(t, r.header.Get("Retry-After"))
+			require.Less(t, time.Since(began), 3*time.Second)
+		}
+	}
+	require.NoError(t, f.redis.Freeze())
+	away()
+	require.NoError(t, f.redis.Thaw())
+	require.Eventually(t, func() bool { return f.do("GET", campaignsPath, "").code == 200 }, 5*time.Second, 50*time.Millisecond)
+	require.NoError(t, f.redis.Kill())
+	away()
+	f.do("GET", "/healthz", "").want(200)
+	f.do("GET", callsPath+"?active=true", "").want(200)
+}
+
+func TestMetricsAndLogHoldNoNumbers(t *testing.T) {
+	f := newFixture(t)
+	f.do("POST", campaignsPath, billing).want(201)
+	f.do("GET", messagesPath+"?to=%2B14155550132", "").want(200)
+	f.do("BREW", "/v1/campaigns/4155550132", "").want(405)
+	f.do("GET", "/v1/calls/4155550132", "").want(404)
+	metrics := f.do("GET", "/metrics", "", "Authorization:").want(200).body
+	require.Contains(t, metrics, `deflectd_http_requests_total{code="200",listener="admin",method="GET"} 1`)
+	require.Contains(t, metrics, `deflectd_http_requests_total{code="405",listener="admin",method="other"} 1`)
+	require.NotContains(t, metrics+f.log.String(), "4155550132")
+	require.Contains(t, f.log.String(), `route="GET /v1/calls/{call_id}" status=404 token=ops`)
+}

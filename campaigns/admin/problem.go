@@ -1,0 +1,202 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/redis/go-redis/v9"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/message"
+	"deflectd/campaigns/report"
+)
+
+// Problem is what every error is answered with (RFC 9457).
+type Problem struct {
+	Title  string   `json:"title" doc:"The HTTP status in words."`
+	Status int      `json:"status" doc:"The HTTP status."`
+	Detail string   `json:"detail,omitempty" doc:"What went wrong, for people."`
+	Errors []Detail `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
+
+	headers http.Header
+}
+
+// Detail is one thing that is wrong with a request, and where.
+type Detail struct {
+	Detail    string  `json:"detail" doc:"What would be right."`
+	Pointer   *string `json:"pointer,omitempty" doc:"Where in the body: a JSON pointer (RFC 6901); empty for all of it."`
+	Parameter string  `json:"parameter,omitempty" doc:"Which parameter of the query or the path."`
+	Header    string  `json:"header,omitempty" doc:"Which header."`
+}
+
+const problemType = "application/problem+json"
+
+func problem(status int, detail string, errs ...Detail) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail, Errors: errs}
+}
+
+// invalid is the answer to a request that was understood and is wrong.
+func invalid(errs ...Detail) *Problem {
+	return problem(http.StatusUnprocessableEntity, "the request is not valid", errs...)
+}
+
+func inBody(pointer, detail string) Detail { return Detail{Pointer: &pointer, Detail: detail} }
+
+func inParameter(name string) func(string) Detail {
+	return func(detail string) Detail { return Detail{Parameter: name, Detail: detail} }
+}
+
+func inHeader(name, detail string) Detail { return Detail{Header: name, Detail: detail} }
+
+// with adds a header to the answer.
+func (p *Problem) with(name, value string) *Problem {
+	if p.headers == nil {
+		p.headers = http.Header{}
+	}
+	p.headers.Set(name, value)
+	return p
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus is the HTTP status of the answer.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders are headers of the answer.
+func (p *Problem) GetHeaders() http.Header { return p.headers }
+
+// ContentType is the media type of the answer.
+func (p *Problem) ContentType(string) string { return problemType }
+
+func (p *Problem) write(w http.ResponseWriter) {
+	for name, values := range p.headers {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// problemOf is the one place that says what an error means to a client. What
+// it does not know is a fault of this program: logged, and hidden from the
+// client.
+func problemOf(log *slog.Logger, err error) *Problem {
+	var known *Problem
+	var wrong campaigns.Invalid
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &wrong):
+		return invalidCampaign(wrong)
+	case errors.Is(err, campaigns.ErrNotFound):
+		return problem(http.StatusNotFound, "there is no such campaign")
+	case errors.Is(err, message.ErrNotFound):
+		return problem(http.StatusNotFound, "there is no such message, or no longer")
+	case errors.Is(err, report.ErrNotFound):
+		return problem(http.StatusNotFound, "there is no such call, or no longer")
+	case errors.Is(err, campaigns.ErrStale):
+		return problem(http.StatusPreconditionFailed, "the campaign was changed meanwhile: read it again")
+	case errors.Is(err, campaigns.ErrNewer):
+		return problem(http.StatusConflict, "the campaign was written by a newer version of deflectd and has fields that this one would lose")
+	case errors.Is(err, message.ErrServiceOff):
+		return problem(http.StatusConflict, "sending is switched off for all campaigns (/v1/service)")
+	case errors.Is(err, message.ErrConflict):
+		return problem(http.StatusConflict, "the idempotency key was used for another request",
+			inHeader(idempotencyKey, "take a new key for a new request"))
+	case errors.Is(err, message.ErrCursor), errors.Is(err, report.ErrCursor):
+		return invalid(inParameter("cursor")("is not a cursor of this list: take next_cursor of the page before"))
+	case away(err):
+		log.Warn("a request cannot be answered", "error", err)
+		return problem(http.StatusServiceUnavailable, "the store does not answer: try again").with("Retry-After", "2")
+	}
+	log.Error("a request failed", "error", err)
+	return problem(http.StatusInternalServerError, "deflectd made a mistake: its log says which")
+}
+
+// away says whether an error means that Redis, or this daemon, cannot do it
+// now: connection refused or lost, too slow, no connection free, stopping, or
+// Redis itself refuses (loading, read-only, out of memory).
+func away(err error) bool {
+	var network net.Error
+	var refused redis.Error
+	return errors.Is(err, message.ErrStore) || errors.Is(err, message.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, io.EOF) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
+		errors.As(err, &network) || errors.As(err, &refused)
+}
+
+func invalidCampaign(wrong campaigns.Invalid) *Problem {
+	p := invalid()
+	for _, w := range wrong {
+		p.Errors = append(p.Errors, inBody(w.Pointer, w.Message))
+	}
+	return p
+}
+
+// taken names the campaign that has a number of this one already.
+func taken(err *campaigns.TakenError, c *campaigns.Campaign) *Problem {
+	p := problem(http.StatusConflict, err.DNIS+" is answered by campaign "+err.Campaign)
+	for i, dnis := range c.DNIS {
+		if dnis == err.DNIS {
+			p.Errors = append(p.Errors, inBody(pointer("dnis", i), "is answered by campaign "+err.Campaign))
+		}
+	}
+	return p
+}
+
+// init sets what huma keeps once for the whole process: how errors look, that
+// names in JSON are compared exactly, and that a list is never null.
+func init() {
+	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
+	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
+		p := problem(status, detail)
+		if status == http.StatusUnprocessableEntity {
+			p.Detail = "the request is not valid"
+		}
+		for _, err := range errs {
+			p.Errors = append(p.Errors, detailOf(err))
+		}
+		return p
+	}
+}
+
+// required is how huma says that something is missing, at the place where it
+// is missing from.
+var required = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
+// detailOf takes over an error that huma found. The value it found there is
+// left out: it is the client's own, and may be personal.
+func detailOf(err error) Detail {
+	var found *huma.ErrorDetail
+	if !errors.As(err, &found) {
+		return Detail{Detail: err.Error()}
+	}
+	place, rest, _ := strings.Cut(found.Location, ".")
+	switch place {
+	case "path", "query":
+		return inParameter(rest)(found.Message)
+	case "header":
+		return inHeader(rest, found.Message)
+	}
+	where := bodyPointer(found.Location)
+	if missing := required.FindStringSubmatch(found.Message); missing != nil {
+		return inBody(where+pointer(missing[1]), "is needed")
+	}
+	return inBody(where, found.Message)
+}
+
+// bodyPointer writes huma's "body.dnis[0]" as a JSON pointer.
+func bodyPointer(location string) string {
+	location = strings.TrimPrefix(location, "body")
+	return strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(location)
+}
