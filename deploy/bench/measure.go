@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"deflectd/deploy/lab"
+)
+
+// way is one way for a call to be answered, hear one second, and be hung up.
+type way struct {
+	name    string
+	dnis    string
+	program *lab.Program // beside Asterisk; nil for none
+	texted  bool         // each call is to be texted
+}
+
+func (r *rig) ways() []way {
+	return []way{
+		{name: "dialplan alone", dnis: bareExtension},
+		{name: "FastAGI in Go", dnis: agiExtension, program: r.fastagi},
+		{name: "deflectd, everything on", dnis: textedDNIS, program: r.deflectd, texted: true},
+	}
+}
+
+// sample is what a load cost, and what its callers saw.
+type sample struct {
+	lab.LoadResult
+	rate     float64
+	asterisk time.Duration // processor time a call
+	program  time.Duration
+	redis    time.Duration
+	texted   int
+	passed   int // with the reason overload
+}
+
+// clean tells whether all went well: no call lost or stuck, and each texted
+// where it should be.
+func (s sample) clean(w way) bool {
+	return s.Failed == 0 && s.Good == s.Calls && (!w.texted || s.texted == s.Calls)
+}
+
+// load places calls at a rate for a time and measures what they cost.
+func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duration) (sample, error) {
+	pids := []int{r.asterisk.PID(), r.redis.PID()}
+	if w.program != nil {
+		pids = append(pids, w.program.PID())
+	}
+	before, err := cpuTimes(pids)
+	if err != nil {
+		return sample{}, err
+	}
+	textsBefore, passedBefore, err := r.counts(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	result, err := r.asterisk.Load(ctx, lab.Load{
+		Caller: lab.Caller{DNIS: w.dnis, From: callerPrefix, Timeout: 20 * time.Second},
+		Rate:   rate, Calls: int(rate * length.Seconds()),
+	})
+	if err != nil {
+		return sample{}, err
+	}
+	time.Sleep(time.Second) // for what a call leaves to do when it is over
+	after, err := cpuTimes(pids)
+	if err != nil {
+		return sample{}, err
+	}
+	texts, passed, err := r.counts(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	s := sample{LoadResult: result, rate: rate, texted: texts - textsBefore, passed: passed - passedBefore}
+	each := func(n int) time.Duration { return (after[n] - before[n]) / time.Duration(max(1, result.Calls)) }
+	s.asterisk, s.redis = each(0), each(1)
+	if w.program != nil {
+		s.program = each(2)
+	}
+	return s, nil
+}
+
+// counts are the texts that the provider took, and the calls passed on as too
+// many.
+func (r *rig) counts(ctx context.Context) (texts, passed int, err error) {
+	overload, err := r.metric(ctx, "deflectd_calls_total", `reason="overload"`)
+	return len(r.provider.Texts()), int(overload), err
+}
+
+func cpuTimes(pids []int) ([]time.Duration, error) {
+	times := make([]time.Duration, len(pids))
+	for n, pid := range pids {
+		t, err := cpuTime(pid)
+		if err != nil {
+			return nil, err
+		}
+		times[n] = t
+	}
+	return times, nil
+}
+
+// capacity raises the rate until a call is lost or stuck, and returns the
+// highest rate that was clean.
+func (r *rig) capacity(ctx context.Context, w way, rates []float64, length time.Duration) (float64, error) {
+	var clean float64
+	for _, rate := range rates {
+		s, err := r.load(ctx, w, rate, length)
+		if err != nil {
+			return clean, err
+		}
+		say("  %-24s %3.0f/s: %s", w.name, rate, s.summary(w))
+		if !s.clean(w) {
+			break
+		}
+		clean = rate
+	}
+	return clean, nil
+}
+
+// summary is a sample in a line.
+func (s sample) summary(w way) string {
+	line := fmt.Sprintf("%d of %d calls good, INVITE to 200 OK median %s, longest %s",
+		s.Good, s.Calls, ms(lab.Quantile(s.Setups, .5)), ms(lab.Quantile(s.Setups, 1)))
+	if w.texted {
+		line += fmt.Sprintf(", %d texted, %d passed on with overload", s.texted, s.passed)
+	}
+	return line
+}
+
+// held is what calls cost that wait for a key.
+type held struct {
+	calls  int
+	memory float64 // bytes of deflectd a call
+	cpu    float64 // share of a core, of deflectd for all of them together
+}
+
+// hold places calls that wait for a key, and measures deflectd while all do.
+func (r *rig) hold(ctx context.Context, calls int) (held, error) {
+	memory, err := residentBytes(r.deflectd.PID())
+	if err != nil {
+		return held{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	over := make(chan error, 1)
+	go func() {
+		_, err := r.asterisk.Load(ctx, lab.Load{
+			Caller: lab.Caller{DNIS: heldDNIS, From: callerPrefix, Timeout: 90 * time.Second},
+			Rate:   60, Calls: calls,
+		})
+		over <- err
+	}()
+	for active := 0.0; int(active) < calls; {
+		select {
+		case err := <-over:
+			return held{}, fmt.Errorf("only %.0f of %d calls were held at once: %w", active, calls, err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		if active, err = r.metric(ctx, "deflectd_calls_active"); err != nil {
+			return held{}, err
+		}
+	}
+	time.Sleep(1500 * time.Millisecond) // until the last of them has heard its prompt
+	const window = 6 * time.Second
+	before, err := cpuTime(r.deflectd.PID())
+	if err != nil {
+		return held{}, err
+	}
+	time.Sleep(window)
+	after, err := cpuTime(r.deflectd.PID())
+	if err != nil {
+		return held{}, err
+	}
+	now, err := residentBytes(r.deflectd.PID())
+	if err != nil {
+		return held{}, err
+	}
+	active, err := r.metric(ctx, "deflectd_calls_active")
+	if err != nil {
+		return held{}, err
+	}
+	if int(active) != calls {
+		return held{}, fmt.Errorf("%.0f calls were held at the end of the measurement, not %d", active, calls)
+	}
+	return held{
+		calls: calls, memory: float64(now-memory) / float64(calls), cpu: (after - before).Seconds() / window.Seconds(),
+	}, <-over
+}
+
+// decision runs the benchmarks of the decision, and returns what they print.
+func decision(ctx context.Context) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkDecision",
+		"-benchmem", "-count", "1", "./intercept").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("running the benchmarks of the decision: %w\n%s", err, out)
+	}
+	var lines []string
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Benchmark") {
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return lines, nil
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }

@@ -1,0 +1,306 @@
+package intercept
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	arilib "github.com/CyCoreSystems/ari/v5"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/message"
+	"deflectd/campaigns/report"
+)
+
+// How long each step may take. A caller must notice within five seconds that
+// something broke, so the longest chain of commands that all hang (a prompt
+// that does not start, its stopping, the variables, the way back) stays below.
+const (
+	// commandLimit bounds a command of the script.
+	commandLimit = 1500 * time.Millisecond
+	// letGoLimit bounds each command of letting a call go.
+	letGoLimit = time.Second
+	// promptLimit bounds a prompt: one whose end is never told must not hold
+	// the caller for ever.
+	promptLimit = 2 * time.Minute
+	// goneLimit is what the switch gets to say why a channel has gone, when a
+	// command was the first to find out.
+	goneLimit = 200 * time.Millisecond
+)
+
+// playFinished is the state of a playback that was heard to its end, or was
+// stopped (Asterisk REST Interface, Playback.state). Any other, such as
+// failed, means that it was not heard.
+const playFinished = "done"
+
+// call is one call at hand. Its goroutine alone touches it, except for what mu
+// guards.
+type call struct {
+	i      *Interceptor
+	id     string
+	ch     Channel
+	ctx    context.Context // of commands; it does not end
+	over   chan struct{}   // closed when the call is gone and recorded
+	events <-chan arilib.Event
+	states <-chan message.State // of its text; nil when there is none, or no more news
+	cut    <-chan struct{}      // closed when live calls are to end now
+	ended  <-chan struct{}      // closed when the context of Handle has ended
+	timer  *time.Timer
+
+	draining bool // it arrived when no more calls were taken
+	settled  bool // something has happened to it
+	who      identity
+	numbers  numbers
+	campaign *campaigns.Campaign
+
+	choice   choice
+	prompt   string // which prompt was played last
+	playing  string // the playback that may run: it is to be stopped before the call is let go
+	speaking bool   // a prompt is being heard
+	unheard  bool   // the last prompt was not heard
+	text     string // the message promised to the caller; "" while there is none
+	state    message.State
+	asked    time.Time // when the text was asked for
+
+	// What may befall it at any time.
+	hungUp   bool // the caller is gone
+	left     bool // the switch took it back: it is in the dialplan
+	lost     bool // its events are lost
+	cutShort bool // it is to end now
+
+	mu     sync.Mutex
+	record record
+}
+
+// run is the script of a call.
+func (c *call) run() (end ending) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.i.fault(c, r)
+			end = ending{report.Failed, report.Internal, letGo, ""}
+		}
+	}()
+	if end := c.decide(); end != nil {
+		return *end
+	}
+	if end := c.answer(); end != nil {
+		return *end
+	}
+	if c.campaign.Offer.Mode == campaigns.ModeAsk {
+		if end := c.offer(); end != nil {
+			return *end
+		}
+	}
+	if end := c.send(); end != nil {
+		return *end
+	}
+	if c.campaign.Offer.Mode == campaigns.ModeSend {
+		c.play(c.campaign.Offer.Prompt, "offer")
+	}
+	return c.release()
+}
+
+// decide looks the call up and judges it.
+func (c *call) decide() *ending {
+	began := time.Now()
+	c.numbers = c.i.rules.read(&c.who)
+	f := c.i.rules.look(&c.numbers)
+	f.draining = c.draining
+	f.overloaded = c.i.gate.refuses()
+	if c.campaign = f.campaign; c.campaign != nil {
+		// Where the text need not be taken before the call is released, it may
+		// as well wait in the outbox for the provider to come back.
+		f.providerDown = c.campaign.Release.WaitFor != campaigns.WaitQueued && !c.i.texts.ProviderUp()
+	}
+	v := decide(&f)
+	c.describe()
+	if v == (verdict{}) && !c.who.presented {
+		// One request, and only for a call that all else speaks for.
+		if end := c.askPresentation(); end != nil {
+			return end
+		}
+		f.withheld = prohibited(c.who.presentation)
+		c.numbers.withheld = f.withheld
+		c.describe()
+		v = decide(&f)
+	}
+	c.i.metrics.decision.Observe(time.Since(began).Seconds())
+	if v == (verdict{}) {
+		c.step("intercepted", "")
+		return nil
+	}
+	return &ending{v.outcome, v.reason, letGo, ""}
+}
+
+// askPresentation asks the switch whether the caller's number may be used. A
+// number of which that is not known is not texted.
+func (c *call) askPresentation() *ending {
+	var presentation string
+	err := c.command(commandLimit, func(ctx context.Context) (err error) {
+		presentation, err = c.ch.Variable(ctx, presentationVariable)
+		return err
+	})
+	if err != nil {
+		return c.broken("presentation", err)
+	}
+	c.who.presentation, c.who.presented = presentation, true
+	return nil
+}
+
+// answer answers the call.
+func (c *call) answer() *ending {
+	c.drainEvents()
+	if c.interrupted() {
+		return c.interruption()
+	}
+	if err := c.command(commandLimit, c.ch.Answer); err != nil {
+		return c.broken("answer", err)
+	}
+	now := time.Now()
+	c.note(func(r *record) {
+		r.Answered = now
+		c.i.metrics.answer.Observe(now.Sub(r.Started).Seconds())
+	})
+	c.step("answered", "")
+	c.settle()
+	return nil
+}
+
+// broken is the end of a call on which the switch did not do as told.
+func (c *call) broken(what string, err error) *ending {
+	if c.interrupted() {
+		return c.interruption()
+	}
+	c.step(what+" failed", cause(err))
+	c.i.log.Warn("the switch did not do as told", "call", c.id, "campaign", c.campaign.ID,
+		"node", c.ch.Node(), "command", what, "error", err)
+	return &ending{report.Failed, report.SwitchLost, letGo, ""}
+}
+
+// cause puts an error into words that hold no data.
+func cause(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return "refused"
+}
+
+// offer asks whether the caller wants the text, as often as the campaign says.
+func (c *call) offer() *ending {
+	o := &c.campaign.Offer
+	decided := func() bool { return c.choice != undecided }
+	for range max(1, o.Attempts) {
+		c.drainEvents() // a key pressed by now spares the prompt
+		if !decided() && !c.interrupted() {
+			c.ask(o, decided)
+		}
+		switch {
+		case c.hungUp && c.choice == accepts:
+			// Who presses the key and hangs up has asked for the text.
+			return nil
+		case c.interrupted():
+			return c.interruption()
+		case c.choice == declines:
+			return &ending{report.Declined, report.KeypressDecline, letGo, ""}
+		case c.choice == accepts:
+			c.stopPrompt()
+			return nil
+		case c.unheard:
+			return &ending{report.Failed, report.PromptFailed, letGo, ""}
+		}
+	}
+	return &ending{report.Declined, report.NoKeypress, letGo, ""}
+}
+
+// ask plays the offer and waits for a key.
+func (c *call) ask(o *campaigns.Offer, decided func() bool) {
+	c.play(o.Prompt, "offer")
+	c.await(promptLimit, func() bool { return decided() || !c.speaking })
+	if c.speaking && !decided() && !c.interrupted() {
+		c.promptFailed("its end was never told")
+	}
+	if !c.unheard {
+		c.await(time.Duration(o.Timeout), decided)
+	}
+}
+
+// play starts a prompt in the place of the one that plays; nothing does where
+// the campaign has none. A prompt that cannot be played is counted, and
+// unheard is set.
+func (c *call) play(media, which string) {
+	c.unheard = false
+	if c.interrupted() {
+		return
+	}
+	c.stopPrompt()
+	if media == "" {
+		return
+	}
+	c.prompt, c.speaking = which, true
+	err := c.command(commandLimit, func(ctx context.Context) (err error) {
+		// The id counts also beside an error: what may play must be stopped
+		// before the call can be let go.
+		c.playing, err = c.ch.Play(ctx, strings.Split(media, ",")...)
+		return err
+	})
+	switch {
+	case err == nil:
+		c.step("prompt", which)
+	case c.interrupted():
+		c.speaking = false
+	case c.speaking:
+		c.promptFailed(cause(err))
+	}
+}
+
+// playOut lets the prompt that plays come to its end.
+func (c *call) playOut(limit time.Duration) {
+	c.await(limit, func() bool { return !c.speaking })
+}
+
+// promptFailed counts a prompt that was not heard.
+func (c *call) promptFailed(why string) {
+	c.speaking, c.unheard = false, true
+	c.i.metrics.promptsFailed.WithLabelValues(c.prompt).Inc()
+	c.step("prompt failed", c.prompt+": "+why)
+}
+
+// stopPrompt stops the prompt that plays. Where that fails it is tried again
+// before the call is let go.
+func (c *call) stopPrompt() {
+	c.speaking = false
+	if c.playing == "" || c.hungUp || c.left {
+		return
+	}
+	playback := c.playing
+	err := c.command(letGoLimit, func(ctx context.Context) error { return c.ch.Stop(ctx, playback) })
+	if err == nil {
+		c.playing = ""
+	}
+}
+
+// command carries out one command of the channel. When the channel turns out
+// to be gone, it finds out why.
+func (c *call) command(limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	defer cancel()
+	err := do(ctx)
+	switch {
+	case err == nil:
+	case gone(err) && !c.hungUp && !c.left:
+		c.whyGone()
+	default:
+		c.drainEvents() // they may tell why
+	}
+	return err
+}
+
+// settle says that something has happened to the call.
+func (c *call) settle() {
+	if !c.settled {
+		c.settled = true
+		c.i.gate.settled()
+	}
+}
