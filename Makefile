@@ -16,10 +16,12 @@ help: ## say what can be done
 
 .PHONY: demo
 demo: deps ## see one real call become a text: real Asterisk, real Redis, a real SIP caller
-	@$(GO) run ./deploy/demo
+	@$(GO) build -o bin/demo ./deploy/demo
+	@exec bin/demo
 
 .PHONY: test
-test: deps ## run every test, against real Asterisk, Redis and SIP callers
+test: ## run every test, against real Asterisk, Redis and SIP callers
+	@deploy/lab/deps.sh race
 	$(GO) vet ./...
 	$(GO) test -race -shuffle=on -timeout 20m ./...
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Gets what the tests, the demo and the benchmark run beside deflectd: Redis,
-# SIPp and Asterisk. Does nothing where all of it is there already; needs root
-# (or sudo) only for what apt must install.
+# SIPp and Asterisk; with the argument "race" also the C compiler that Go's race
+# detector needs. Does nothing where all of it is there already; needs root (or
+# sudo) only for what apt must install.
 #
 # Asterisk is taken from PATH, else from apt, else (Debian 12 and 13 do not
 # have it) it is unpacked from a newer Debian release into the user's cache,
@@ -44,7 +45,7 @@ update() {
 }
 
 # candidate PACKAGE: can apt install it?
-candidate() { apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
+candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
 
 # install PACKAGE...: what it brings is run by the tests on ports of their
 # own; a service that the package starts by itself is only in the way.
@@ -114,6 +115,9 @@ unpack_asterisk() {
 	trap - EXIT INT TERM
 }
 
+case ${1:-} in
+race) have gcc || install gcc libc6-dev ;;
+esac
 have redis-server || install redis-server
 have sipp || install sip-tester
 

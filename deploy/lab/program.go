@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -125,12 +126,40 @@ func (p *Program) Kill() error {
 }
 
 // Freeze stops the program where it stands (SIGSTOP): its connections stay open
-// and nothing is answered.
+// and nothing is answered. It returns when all of the program's threads stand.
 func (p *Program) Freeze() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen = true
-	return p.signal(syscall.SIGSTOP)
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(stopTime)
+	for p.alive() && !stands(p.PID()) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("freeze %s: it still runs", p.name)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+// stands reports whether every thread of a process is stopped: state T in
+// /proc/PID/task/TID/stat (proc(5)).
+func stands(pid int) bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range stats {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // a thread that has ended meanwhile
+		}
+		// The state follows the name in parentheses, which may hold anything.
+		_, state, found := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+		if found && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // Thaw lets the program go on after Freeze.

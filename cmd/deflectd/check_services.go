@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/messagebird/go-rest-api/v9/balance"
+
+	"deflectd/campaigns/message/messagebird"
+	"deflectd/config"
+)
+
+// checkRedis asks the store whether it keeps what it is given.
+func checkRedis(ctx context.Context, cfg config.Redis) []finding {
+	const item = "redis"
+	rdb, err := openRedis(cfg)
+	if err != nil {
+		return []finding{{failed, item, "redis.url " + err.Error(), ""}}
+	}
+	defer func() { _ = rdb.Close() }()
+	address := "redis"
+	if o, err := cfg.Options(); err == nil {
+		address = fmt.Sprintf("%s, database %d", o.Addr, o.DB)
+	}
+	if err := rdb.Ping(ctx).Err(); err != nil {
+		advice := "is Redis running there?"
+		if message := err.Error(); strings.Contains(message, "AUTH") || strings.Contains(message, "WRONGPASS") {
+			advice = "compare the user and password in redis.url with those of Redis"
+		}
+		return []finding{{failed, item, fmt.Sprintf("%s: %v", address, cause(err)), advice}}
+	}
+	text, err := rdb.Info(ctx).Result()
+	if err != nil {
+		return []finding{{
+			warning, item, fmt.Sprintf("%s answers, but not to INFO: %v", address, cause(err)),
+			"see by hand that appendonly is yes and maxmemory-policy is noeviction",
+		}}
+	}
+	return judgeRedis(item, address, parseInfo(text))
+}
+
+// judgeRedis reads what INFO says.
+func judgeRedis(item, address string, info map[string]string) []finding {
+	findings := []finding{{fine, item, fmt.Sprintf("Redis %s at %s", info["redis_version"], address), ""}}
+	add := func(v verdict, detail, advice string) {
+		findings = append(findings, finding{v, item, detail, advice})
+	}
+	if role := info["role"]; role != "" && role != "master" {
+		add(failed, "it is a replica and takes no writes", "name the master in redis.url")
+	}
+	if info["cluster_enabled"] == "1" {
+		add(failed, "it is a node of a Cluster, which is not available yet", "name a Redis of its own")
+	}
+	if info["aof_enabled"] == "0" {
+		add(warning, "appendonly is off: a crash of Redis loses texts that were promised to callers", "set appendonly yes in redis.conf")
+	}
+	if policy := info["maxmemory_policy"]; policy != "" && policy != "noeviction" && info["maxmemory"] != "0" {
+		add(warning, "maxmemory-policy is "+policy+": a full Redis drops links, texts or campaigns", "set maxmemory-policy noeviction in redis.conf")
+	}
+	return findings
+}
+
+// parseInfo reads the lines "key:value" of INFO.
+func parseInfo(text string) map[string]string {
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if key, value, found := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); found {
+			info[key] = value
+		}
+	}
+	return info
+}
+
+// checkProvider asks who carries the texts whether the account is good for it.
+func checkProvider(ctx context.Context, cfg config.SMS) []finding {
+	if cfg.Provider != config.ProviderMessageBird {
+		return []finding{{fine, "sms " + string(cfg.Provider), "texts are kept and shown, not sent", ""}}
+	}
+	client, err := messagebird.NewClient(messagebird.Options{
+		AccessKey: cfg.MessageBird.AccessKey.Reveal(), URL: cfg.MessageBird.URL, Connections: 1,
+	})
+	if err != nil {
+		return []finding{{failed, messageBirdItem, err.Error(), ""}}
+	}
+	defer client.Close()
+	account, err := balance.Read(client.With(ctx))
+	return []finding{judgeMessageBird(cfg.MessageBird.URL, account, err)}
+}
+
+const messageBirdItem = "sms messagebird"
+
+// judgeMessageBird reads the account's balance, or why there is no answer.
+func judgeMessageBird(url string, account *balance.Balance, err error) finding {
+	var refused *messagebird.StatusError
+	var unsent *messagebird.RequestError
+	switch {
+	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
+		return finding{
+			failed, messageBirdItem, url + " refuses the access key",
+			"compare sms.messagebird.access_key with the key in MessageBird's dashboard",
+		}
+	case errors.As(err, &refused):
+		return finding{failed, messageBirdItem, fmt.Sprintf("%s answers: %v", url, refused), "try again later"}
+	case errors.As(err, &unsent):
+		return finding{
+			failed, messageBirdItem, fmt.Sprintf("%s: %v", url, cause(unsent.Err)),
+			"can this machine reach the internet, through its proxy if there is one?",
+		}
+	case err != nil:
+		return finding{failed, messageBirdItem, fmt.Sprintf("%s: %v", url, err), "is sms.messagebird.url right?"}
+	case account.Payment == "prepaid" && account.Amount <= 0:
+		return finding{failed, messageBirdItem, "the account is empty", "top it up"}
+	}
+	return finding{fine, messageBirdItem, fmt.Sprintf("balance: %s, %.2f %s", account.Payment, account.Amount, account.Type), ""}
+}

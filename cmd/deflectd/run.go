@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"deflectd/ari"
+	"deflectd/campaigns"
+	"deflectd/campaigns/admin"
+	"deflectd/campaigns/link"
+	"deflectd/campaigns/message"
+	"deflectd/campaigns/report"
+	"deflectd/config"
+	"deflectd/intercept"
+)
+
+// Addresses are where a running daemon listens: what the configuration says,
+// with the port the system chose where it says 0.
+type Addresses struct {
+	Admin, Public net.Addr
+}
+
+// Run is the whole daemon. It starts the parts in order, calls ready (which
+// may be nil) when both listeners answer, and returns when ctx ends or a part
+// fails. Before it returns, calls under way have been finished or let go to
+// the dialplan, texts in flight have been answered or left to their leases,
+// and records are written. Its error is nil when all of that went well.
+//
+// It starts also while Asterisk, Redis or the provider are away, and waits for
+// them: calls are not taken until they can be served.
+func Run(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready func(Addresses)) error {
+	d, err := assemble(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.redis.Close() }()
+
+	ps := newParts(logger)
+	for _, p := range d.parts() {
+		ps.start(ctx, p)
+	}
+	if ready != nil {
+		ready(Addresses{Admin: d.admin.socket.Addr(), Public: d.public.socket.Addr()})
+	}
+	logger.Info("deflectd is running", "version", version, "application", cfg.Asterisk.Application,
+		"admin", d.admin.socket.Addr().String(), "public", d.public.socket.Addr().String())
+
+	var failure error
+	select {
+	case <-ctx.Done():
+		logger.Info("deflectd is stopping")
+	case failure = <-ps.failed:
+		logger.Error("deflectd is stopping because a part of it failed", "error", failure)
+	}
+	d.health.stopping.Store(true)
+	// The live calls first, while all that they need still runs.
+	left := d.calls.Drain(context.WithoutCancel(ctx))
+	if left != nil {
+		logger.Error("calls are left to the switch", "error", left)
+	}
+	return errors.Join(failure, left, ps.stop())
+}
+
+// daemon is the assembled parts.
+type daemon struct {
+	cfg      *config.Config
+	logger   *slog.Logger
+	registry *prometheus.Registry
+
+	redis     redis.UniversalClient
+	secret    *secret
+	store     *campaigns.Store
+	directory *campaigns.Directory
+	provider  provider
+	outbox    *message.Outbox
+	recorder  *report.Recorder
+	calls     *intercept.Interceptor
+	nodes     []node
+	health    *health
+	admin     *listener
+	public    *listener
+}
+
+// node is one Asterisk.
+type node struct {
+	name string
+	*ari.Client
+}
+
+// parts lists what runs, in the order in which it starts. Stopping goes the
+// other way: the switch lets go of its calls first, the records are written
+// last.
+func (d *daemon) parts() []part {
+	return []part{
+		{name: "service secret", run: d.secret.run, budget: time.Second},
+		{name: "redis probe", run: d.health.run, budget: time.Second},
+		{name: "call records", run: d.recorder.Run, budget: 7 * time.Second},
+		{name: "campaign directory", run: d.directory.Run, budget: 2 * time.Second},
+		{name: "sms provider", run: d.runProvider, budget: 2 * time.Second},
+		{name: "outbox", run: d.outbox.Run, budget: 7 * time.Second},
+		{name: "admin listener", run: d.admin.serve, budget: 3 * time.Second},
+		{name: "public listener", run: d.public.serve, budget: 3 * time.Second},
+		{name: "asterisk", run: d.runNodes, budget: 9 * time.Second},
+	}
+}
+
+// runNodes keeps the connections to all Asterisks; they end together.
+func (d *daemon) runNodes(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, n := range d.nodes {
+		g.Go(func() error {
+			if err := n.Run(ctx); err != nil {
+				return fmt.Errorf("node %s: %w", n.name, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (d *daemon) runProvider(ctx context.Context) error { return d.provider.run(ctx, d.outbox) }
+
+// assemble makes all parts and opens the listeners; nothing runs yet.
+func assemble(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*daemon, error) {
+	rdb, err := openRedis(cfg.Redis)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{
+		cfg: cfg, logger: logger, registry: prometheus.NewRegistry(),
+		redis: rdb, secret: newSecret(rdb, logger), store: campaigns.NewStore(rdb),
+	}
+	d.registry.MustRegister(buildInfo(), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, step := range []func(context.Context) error{d.makeTexts, d.makeCalls, d.makeNodes, d.listen} {
+		if err := step(ctx); err != nil {
+			_ = rdb.Close()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// makeTexts makes what sends texts.
+func (d *daemon) makeTexts(context.Context) (err error) {
+	d.provider, err = newProvider(d.cfg, d.secret.value, d.registry, d.logger)
+	if err != nil {
+		return err
+	}
+	d.outbox, err = message.NewOutbox(message.Options{
+		Redis: d.redis, Provider: d.provider, PublicURL: d.cfg.Public.URL, Originator: d.cfg.SMS.Originator,
+		Retention: d.cfg.Retention.Messages, Logger: d.logger, Registerer: d.registry,
+	})
+	return err
+}
+
+// makeCalls makes what handles calls.
+func (d *daemon) makeCalls(context.Context) error {
+	d.directory = campaigns.NewDirectory(d.store, campaigns.DirectoryOptions{
+		Region: d.cfg.Numbers.Region, Own: d.cfg.Numbers.Own, Logger: d.logger, Registerer: d.registry,
+	})
+	d.recorder = report.NewRecorder(report.Options{
+		Redis: d.redis, Retention: d.cfg.Retention.Calls, Logger: d.logger, Registerer: d.registry,
+	})
+	d.calls = intercept.New(intercept.Options{
+		Directory: d.directory, Outbox: d.outbox, Recorder: d.recorder, Secret: d.secret.value,
+		Region: d.cfg.Numbers.Region, Countries: d.cfg.Numbers.Countries,
+		MaxCalls: d.cfg.Calls.Max, Grace: d.cfg.Calls.Drain, Latency: d.latency,
+		Logger: d.logger, Registerer: d.registry,
+	})
+	return nil
+}
+
+// makeNodes makes a client for each Asterisk, whose calls go to intercept.
+func (d *daemon) makeNodes(context.Context) error {
+	for _, n := range d.cfg.Asterisk.Nodes {
+		client, err := ari.New(ari.Options{
+			Name: n.Name, URL: n.URL, Username: n.Username, Password: n.Password.Reveal(),
+			Application: d.cfg.Asterisk.Application, CommandTimeout: d.cfg.Asterisk.CommandTimeout,
+			Logger: d.logger, Registerer: d.registry, Handle: d.handle, Orphan: d.orphan,
+		})
+		if err != nil {
+			return err
+		}
+		d.nodes = append(d.nodes, node{n.Name, client})
+	}
+	return nil
+}
+
+// handle hands a channel that has arrived to intercept, in its words.
+func (d *daemon) handle(ctx context.Context, ch *ari.Channel) {
+	start := ch.Start()
+	d.calls.Handle(ctx, ch, intercept.Arrival{
+		Channel: ch.ID(), Node: ch.Node(), Args: start.Args, Extension: start.Extension,
+		CallerNumber: start.CallerNumber, RDNIS: start.RDNIS, Created: start.Created,
+	})
+}
+
+// orphan has a call recorded that was let go because nobody handled it.
+func (d *daemon) orphan(ctx context.Context, o ari.Orphan) {
+	d.calls.Orphaned(ctx, intercept.Arrival{
+		Channel: o.Channel, Node: o.Node, Args: o.Args, Extension: o.Extension,
+		CallerNumber: o.CallerNumber, Created: o.Created,
+	})
+}
+
+// latency is that of the slowest node that is up.
+func (d *daemon) latency() time.Duration {
+	var slowest time.Duration
+	for _, n := range d.nodes {
+		if n.Up() { // one that is away takes no calls, and must not cost others theirs
+			slowest = max(slowest, n.CommandLatency())
+		}
+	}
+	return slowest
+}
+
+// listen opens both listeners.
+func (d *daemon) listen(ctx context.Context) (err error) {
+	d.health = newHealth(d)
+	d.admin, err = listen(ctx, "admin", d.cfg.Admin.Listen, d.api(), d.logger)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	d.provider.mount(mux, d.outbox)
+	mux.Handle("/", link.NewHandler(link.HandlerOptions{
+		Store: link.NewStore(d.redis), Logger: d.logger, Registerer: d.registry,
+	}))
+	d.public, err = listen(ctx, "public", d.cfg.Public.Listen, mux, d.logger)
+	if err != nil {
+		_ = d.admin.socket.Close()
+	}
+	return err
+}
+
+// api is what the admin listener answers.
+func (d *daemon) api() http.Handler {
+	tokens := make([]admin.Token, len(d.cfg.Admin.Tokens))
+	for n, t := range d.cfg.Admin.Tokens {
+		tokens[n] = admin.Token{Name: t.Name, Role: string(t.Role), Match: t.Matches}
+	}
+	return admin.Handler(admin.Options{
+		Redis: d.redis, Campaigns: d.store, Outbox: d.outbox, Recorder: d.recorder, Active: d.calls.Active,
+		Rules:     campaigns.Rules{Region: d.cfg.Numbers.Region, Originator: d.cfg.SMS.Originator},
+		Countries: d.cfg.Numbers.Countries, Own: d.directory.Own,
+		Tokens: tokens, Health: d.health.now, Profiling: d.cfg.Admin.Pprof,
+		Logger: d.logger, Registerer: d.registry, Gatherer: d.registry,
+	})
+}
