@@ -39,11 +39,15 @@ func listen(ctx context.Context, name, address string, handler http.Handler, log
 
 // serve answers requests until ctx ends, then lets those under way finish.
 func (l *listener) serve(ctx context.Context) error {
-	ended := make(chan error, 1)
-	go func() { ended <- l.server.Serve(l.socket) }()
+	var failure error // of serving; set before ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = l.server.Serve(l.socket)
+	}()
 	select {
-	case err := <-ended:
-		return fmt.Errorf("serving the %s listener: %w", l.name, err)
+	case <-ended:
+		return fmt.Errorf("serving the %s listener: %w", l.name, failure)
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

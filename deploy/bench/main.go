@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,13 +27,13 @@ func main() {
 	keep := flag.String("dir", "", "`folder` for the data and logs of everything that runs; kept afterwards")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := error(nil)
+	var err error
 	if *fastagi != "" {
-		err = serveFastAGI(ctx, *fastagi, "lab/second")
+		err = serveFastAGI(ctx, *fastagi, strings.TrimPrefix(lab.SoundSecond, "sound:"))
 	} else {
 		err = run(ctx, *keep, *page, *short)
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
