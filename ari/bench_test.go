@@ -48,7 +48,7 @@ func BenchmarkEvents(b *testing.B) {
 				if running == 0 {
 					break
 				}
-				<-c.idle
+				<-c.ended
 			}
 		})
 	}

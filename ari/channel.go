@@ -21,18 +21,25 @@ var (
 	// ErrSwitchLost means that the event stream is gone, or Asterisk itself.
 	ErrSwitchLost = errors.New("connection to Asterisk lost")
 	// ErrOverflow means that the owner did not take its events in time.
-	ErrOverflow = errors.New("queue of events is full")
+	ErrOverflow error = overflowError{}
 )
+
+// overflowError is recognised by its method wherever this package is not
+// imported.
+type overflowError struct{}
+
+func (overflowError) Error() string { return "queue of events is full" }
+
+// Overflow says that it is not the switch that was lost.
+func (overflowError) Overflow() bool { return true }
 
 // Start is what is known of a call when it enters the application.
 type Start struct {
 	Args         []string // of Stasis() in the dialplan
 	Extension    string   // where the call is in the dialplan
 	CallerNumber string
-	CallerName   string
 	RDNIS        string    // number that forwarded the call
 	Created      time.Time // of the channel
-	State        string    // of the channel, such as Ring or Up
 }
 
 // Channel is one call while it is in the application. Its verbs may be used
@@ -143,14 +150,8 @@ func (ch *Channel) Hangup(ctx context.Context) error {
 // not set is empty. It works as long as the channel exists, also in the
 // dialplan.
 func (ch *Channel) Variable(ctx context.Context, name string) (string, error) {
-	var said struct{ Value string }
-	err := ch.c.command(ctx, verbVariable, http.MethodGet,
-		channelPath(ch.id)+"/variable?variable="+url.QueryEscape(name), &said)
-	var refused *StatusError
-	if errors.As(err, &refused) && refused.Status == http.StatusNotFound && strings.Contains(refused.Message, "variable") {
-		return "", nil // a missing channel is 404, too, but "Provided channel was not found"
-	}
-	return said.Value, ch.wrap(err)
+	value, err := ch.c.variable(ctx, ch.id, name)
+	return value, ch.wrap(err)
 }
 
 func (ch *Channel) command(ctx context.Context, v verb, method, rest string) error {

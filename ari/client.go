@@ -76,19 +76,9 @@ type Options struct {
 	// is let go.
 	Handle func(ctx context.Context, ch *Channel)
 	// Orphan is told of each channel that was found in the application with
-	// no call owning it, after it was let go. It may be nil. Several may run
-	// at once.
+	// no call owning it, once, after it was let go or is gone by itself. It
+	// may be nil. Several may run at once.
 	Orphan func(ctx context.Context, o Orphan)
-}
-
-// Orphan is a channel that was in the application and that no live call
-// owned, for instance one of a process that has died.
-type Orphan struct {
-	Node         string
-	Channel      string
-	Extension    string
-	CallerNumber string
-	Created      time.Time
 }
 
 // Client is the connection to one Asterisk node.
@@ -105,9 +95,8 @@ type Client struct {
 	socket    *http.Client    // websocket
 	instance  string          // tells our heartbeats from those of others
 
-	replacedFor time.Duration // replacedBackoff
-
-	latency atomic.Int64  // nanoseconds, smoothed
+	latency atomic.Int64  // nanoseconds, smoothed, since this session is ready
+	serving atomic.Uint64 // number of the session that is ready, 0 without
 	beats   atomic.Uint64 // heartbeats sent
 	up      atomic.Bool
 
@@ -116,13 +105,16 @@ type Client struct {
 	gen      uint64              // number of the websocket in use
 	attached bool                // it is open
 	running  int                 // Handle goroutines
-	idle     chan struct{}       // told when running becomes 0
+	late     int                 // those of calls that entered while stopping
+	stopping bool                // Run's context has ended
 	closing  bool                // no more calls are taken
-	done     chan struct{}       // closed when Run is over
+	orphaned map[string]bool     // orphans that were told of and may still be there
 
-	// Only the goroutine that keeps the connection touches these.
-	started  time.Time       // Asterisk's start, as of the last connect
-	orphaned map[string]bool // orphans that were told of and may still be there
+	ended chan struct{} // told when a Handle goroutine ends
+	done  chan struct{} // closed when Run is over
+
+	// Only the goroutine that keeps the connection touches this.
+	started time.Time // Asterisk's start, as of the last connect
 }
 
 // New checks the options and makes a client; it does not connect.
@@ -168,11 +160,9 @@ func New(o Options) (*Client, error) {
 		socket:    socketClient(),
 		instance:  "deflectd." + rand.Text(),
 		calls:     map[string]*Channel{},
-		idle:      make(chan struct{}, 1),
+		ended:     make(chan struct{}, 1),
 		done:      make(chan struct{}),
 		orphaned:  map[string]bool{},
-
-		replacedFor: replacedBackoff,
 	}, nil
 }
 
@@ -185,8 +175,9 @@ func setDefault(d *time.Duration, def time.Duration) {
 // Run keeps the connection and runs Handle for each call until ctx ends. Then
 // it waits for the calls under way (their context has ended, too), with their
 // events still being delivered, for at most five seconds, closes the
-// connection, and lets go whatever is left in the application. It runs once.
-// It returns an error only if calls had to be left to themselves.
+// connection, for which Asterisk gets one second, and lets go whatever is left
+// in the application. It runs once. It returns an error if calls did not end in
+// time, or could not be let go.
 func (c *Client) Run(ctx context.Context) error {
 	if c.o.Handle == nil {
 		return errors.New("ari: Run without Options.Handle")
@@ -206,31 +197,37 @@ func (c *Client) Run(ctx context.Context) error {
 	wasUp := c.Up() // else the application may be another client's by now
 	hangUp()
 	<-disconnected
-	c.sweep(context.WithoutCancel(ctx), wasUp)
+	err := c.sweep(context.WithoutCancel(ctx), wasUp)
 	c.Close()
 	if left > 0 {
-		return fmt.Errorf("ari: node %s: %d calls did not end within %v", c.o.Name, left, drainFor)
+		err = errors.Join(fmt.Errorf("%d calls did not end within %v", left, drainFor), err)
+	}
+	if err != nil {
+		return fmt.Errorf("ari: node %s: %w", c.o.Name, err)
 	}
 	return nil
 }
 
-// drain waits for the Handle goroutines and says how many did not end in
-// time.
+// drain waits for the calls that entered before it, takes no more once they
+// are over, and says how many of them did not end in time. The calls that come
+// meanwhile are waited for as well, but they are no failure: they are swept.
 func (c *Client) drain() (left int) {
+	c.mu.Lock()
+	c.stopping = true
+	c.mu.Unlock()
 	timeout := time.NewTimer(drainFor)
 	defer timeout.Stop()
 	for {
 		c.mu.Lock()
-		left = c.running
-		if left == 0 {
-			c.closing = true
-		}
+		left = c.running - c.late
+		c.closing = left == 0
+		all := c.running
 		c.mu.Unlock()
-		if left == 0 {
+		if all == 0 {
 			return 0
 		}
 		select {
-		case <-c.idle:
+		case <-c.ended:
 		case <-timeout.C:
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -238,7 +235,7 @@ func (c *Client) drain() (left int) {
 			for id := range c.calls {
 				c.log.Error("call did not end in time, letting it go", "channel", id)
 			}
-			return c.running
+			return c.running - c.late
 		}
 	}
 }
@@ -264,5 +261,18 @@ func (c *Client) setUp(up bool) {
 }
 
 // CommandLatency is how long commands take lately (exponentially smoothed,
-// failed ones included); 0 before the first.
-func (c *Client) CommandLatency() time.Duration { return time.Duration(c.latency.Load()) }
+// failed ones included); 0 while there is no connection, for then no calls
+// come from this node, and before the first command of a new one.
+func (c *Client) CommandLatency() time.Duration {
+	if c.serving.Load() == 0 {
+		return 0
+	}
+	return time.Duration(c.latency.Load())
+}
+
+// serve says that calls come through a session from now on; none does with 0.
+func (c *Client) serve(session uint64) {
+	c.latency.Store(0)
+	c.serving.Store(session)
+	c.setUp(session != 0)
+}

@@ -35,6 +35,10 @@ type StatusError struct {
 	Message string // what Asterisk says
 }
 
+// Refused tells a command that Asterisk answered and did not carry out from one
+// of which that is not known, wherever this package is not imported.
+func (e *StatusError) Refused() bool { return true }
+
 // Error names the command, the status and Asterisk's words.
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s: Asterisk answered %d %s", e.Command, e.Status, e.Message)
@@ -103,9 +107,9 @@ func (c *Client) command(ctx context.Context, v verb, method, path string, into 
 }
 
 func (c *Client) exchange(ctx context.Context, v verb, method, path string, body []byte, into any) error {
-	began := time.Now()
+	began, session := time.Now(), c.serving.Load()
 	err := c.roundTrip(ctx, v, method, path, body, into)
-	c.measure(v, time.Since(began))
+	c.measure(v, time.Since(began), session)
 	return err
 }
 
@@ -164,10 +168,14 @@ func refusal(v verb, res *http.Response) error {
 	return &StatusError{Command: string(v), Status: res.StatusCode, Message: message}
 }
 
-// measure feeds the histogram and the smoothed latency. Two commands that end
-// at the same moment may lose one of the two updates, which does not matter.
-func (c *Client) measure(v verb, took time.Duration) {
+// measure feeds the histogram and the smoothed latency, that with commands
+// alone which were sent while this session was ready. Two that end at the same
+// moment may lose one of the two updates, which does not matter.
+func (c *Client) measure(v verb, took time.Duration, session uint64) {
 	c.m.commands[v].Observe(took.Seconds())
+	if session == 0 || session != c.serving.Load() {
+		return
+	}
 	const weight = 8
 	old := c.latency.Load()
 	if old == 0 {
@@ -188,9 +196,11 @@ func gone(err error) bool {
 	case http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed:
 		return true
 	}
-	// So Asterisk answers a command that was waiting, for instance behind a
-	// playback, when the caller hung up.
-	return refused.Message == "Failed to answer channel" || refused.Message == "Failed to execute function"
+	// So Asterisk says of a command that was waiting, for instance behind a
+	// playback, when the caller hung up. A variable or function that cannot be
+	// set is no such case: it answers 204 all the same.
+	return refused.Command == string(verbAnswer) && refused.Message == "Failed to answer channel" ||
+		refused.Command == string(verbSet) && refused.Message == "Failed to execute function"
 }
 
 // Info is what Asterisk says of itself.
@@ -232,20 +242,45 @@ func (c *Client) filter(ctx context.Context) error {
 	return c.exchange(ctx, verbFilter, http.MethodPut, "/applications/"+c.app+"/eventFilter", eventFilter, nil)
 }
 
-// describe reads who is on a channel that no call of ours owns.
+// describe reads who is on a channel that no call of ours owns. What cannot be
+// read is left out; an error that is gone says that it is not there any more.
 func (c *Client) describe(ctx context.Context, id string) (Orphan, error) {
-	var said arilib.ChannelData
-	if err := c.command(ctx, verbChannel, http.MethodGet, channelPath(id), &said); err != nil {
-		return Orphan{}, err
+	ctx, cancel := context.WithTimeout(ctx, prepareFor)
+	defer cancel()
+	o := Orphan{Node: c.o.Name, Channel: id}
+	var said struct {
+		Caller   struct{ Number string }
+		RDNIS    string `json:"caller_rdnis"`
+		Dialplan struct {
+			Exten   string
+			AppName string `json:"app_name"`
+			AppData string `json:"app_data"`
+		}
+		Created arilib.DateTime `json:"creationtime"`
 	}
-	start := startOf(&said)
-	return Orphan{
-		Node:         c.o.Name,
-		Channel:      id,
-		Extension:    start.Extension,
-		CallerNumber: start.CallerNumber,
-		Created:      start.Created,
-	}, nil
+	if err := c.command(ctx, verbChannel, http.MethodGet, channelPath(id), &said); err != nil {
+		return o, err
+	}
+	o.Extension, o.Created = said.Dialplan.Exten, time.Time(said.Created).UTC()
+	o.CallerNumber, o.RDNIS = said.Caller.Number, said.RDNIS
+	if _, args, ok := strings.Cut(said.Dialplan.AppData, ","); ok && said.Dialplan.AppName == "Stasis" {
+		o.Args = strings.Split(args, ",")
+	}
+	var err error
+	o.Presentation, err = c.variable(ctx, id, "CALLERID(num-pres)")
+	return o, err
+}
+
+// variable reads a channel variable or function; one that is not set is empty.
+func (c *Client) variable(ctx context.Context, id, name string) (string, error) {
+	var said struct{ Value string }
+	err := c.command(ctx, verbVariable, http.MethodGet,
+		channelPath(id)+"/variable?variable="+url.QueryEscape(name), &said)
+	var refused *StatusError
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound && strings.Contains(refused.Message, "variable") {
+		return "", nil // a missing channel is 404, too, but "Provided channel was not found"
+	}
+	return said.Value, err
 }
 
 // stop ends a playback. For a moment after it has begun to play Asterisk
@@ -262,6 +297,8 @@ func (c *Client) stop(ctx context.Context, playback string) error {
 	}
 }
 
+// set sets variables, several in one request by the function ARRAY. Where
+// Asterisk lacks that (module func_strings) it sets none and answers 204.
 func (c *Client) set(ctx context.Context, id string, names, values []string) error {
 	if len(names) != len(values) || len(names) == 0 {
 		return fmt.Errorf("set: %d names and %d values", len(names), len(values))

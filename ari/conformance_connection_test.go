@@ -180,6 +180,8 @@ func orphanLetGo(r *rig) {
 	o := r.orphan("49171")
 	assert.Equal(r.t, e.Channel.ID, o.Channel)
 	assert.Equal(r.t, "18005550100", o.Extension)
+	assert.Equal(r.t, []string{"dnis=18005550100", "ani=49171", "pres=allowed_not_screened", "rdnis="}, o.Args)
+	assert.Equal(r.t, "allowed_not_screened", o.Presentation)
 	r.lands(e.Channel.ID, "ivr")
 	assert.Equal(r.t, "orphaned", r.variable(e.Channel.ID, "DEFLECTD_REASON"))
 	assert.Empty(r.t, r.calls)
@@ -192,6 +194,7 @@ type relay struct {
 	wg       sync.WaitGroup
 	mu       sync.Mutex
 	conns    []net.Conn
+	down     bool // whoever comes is turned away
 }
 
 func newRelay(r *rig) *relay {
@@ -222,6 +225,9 @@ func (y *relay) accept() {
 		}
 		y.mu.Lock()
 		y.conns = append(y.conns, near, far)
+		if y.down {
+			_, _ = near.Close(), far.Close()
+		}
 		y.mu.Unlock()
 		for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
 			y.wg.Go(func() {
@@ -229,6 +235,16 @@ func (y *relay) accept() {
 				_, _ = near.Close(), far.Close()
 			})
 		}
+	}
+}
+
+// open says whether the relay lets anybody through from now on.
+func (y *relay) open(is bool) {
+	y.mu.Lock()
+	y.down = !is
+	y.mu.Unlock()
+	if !is {
+		y.cut()
 	}
 }
 
@@ -259,6 +275,25 @@ func websocketDropped(r *rig) {
 	p.hangup()
 	r.expect(ch, "hangup request 0", "StasisEnd", "closed")
 	require.NoError(r.t, ch.Err())
+	assert.Empty(r.t, r.orphans)
+}
+
+// endMissed has calls end while nobody hears of it: the owner of one whose caller
+// hung up is told so, and that of one that was moved is not.
+func endMissed(r *rig) {
+	y := newRelay(r)
+	r.connect()
+	p, hungUp := r.answered("18005550100")
+	_, moved := r.answered("18005550101")
+	y.open(false)
+	p.hangup()
+	require.Equal(r.t, 204, r.ask("POST", "/channels/"+moved.ID()+"/continue", "").status)
+	r.lands(hungUp.ID(), "gone")
+	r.lands(moved.ID(), "ivr")
+	y.open(true)
+	r.expect(hungUp, "hangup request 0", "StasisEnd", "closed")
+	r.expect(moved, "StasisEnd", "closed")
+	require.NoError(r.t, errors.Join(hungUp.Err(), moved.Err()))
 	assert.Empty(r.t, r.orphans)
 }
 
@@ -309,6 +344,25 @@ func frozen(r *rig) {
 	r.expect(ch, "digit 1")
 	require.NoError(r.t, ch.Continue(r.ctx))
 	r.expect(ch, "StasisEnd", "closed")
+}
+
+// frozenLong is a freeze in which the client connects again and again: what it
+// gave up must not keep it away afterwards.
+func frozenLong(r *rig) {
+	r.connect()
+	_, ch := r.answered("18005550100")
+	r.sw.freeze(r.t)
+	r.expect(ch, "closed")
+	require.ErrorIs(r.t, ch.Err(), ari.ErrSwitchLost)
+	time.Sleep(5 * time.Second)
+	r.sw.thaw(r.t)
+	require.NoError(r.t, ch.Continue(r.ctx))
+	r.lands(ch.ID(), "ivr")
+	r.until("the client is up", r.client.Up)
+	_, ch = r.answered("18005550101")
+	require.NoError(r.t, ch.Continue(r.ctx))
+	r.expect(ch, "StasisEnd", "closed")
+	assert.Empty(r.t, r.orphans)
 }
 
 func restarted(r *rig) {

@@ -49,8 +49,10 @@ var scenarios = []struct {
 	{"application is not there", applicationNotThere},
 	{"orphan is let go", orphanLetGo},
 	{"websocket is dropped", websocketDropped},
+	{"ends of calls are missed", endMissed},
 	{"websocket is replaced", websocketReplaced},
 	{"frozen for a while", frozen},
+	{"frozen for long", frozenLong},
 	{"restarted", restarted},
 }
 
@@ -64,9 +66,7 @@ func startSaysWhoCalls(r *rig) {
 	}, start.Args)
 	assert.Equal(r.t, "+18005550100", start.Extension)
 	assert.Equal(r.t, "+4917612345", start.CallerNumber)
-	assert.Equal(r.t, "Ann Example", start.CallerName)
 	assert.Equal(r.t, "+18005550199", start.RDNIS)
-	assert.Equal(r.t, "Ring", start.State)
 	assert.WithinRange(r.t, start.Created, before.Truncate(time.Second), time.Now())
 	assert.NotEmpty(r.t, ch.ID())
 	assert.Equal(r.t, "stasis", r.place(ch.ID()))
@@ -76,11 +76,13 @@ func hostileCaller(r *rig) {
 	r.connect()
 	_, ch := r.arrive(caller{number: "0,dnis=1,ani=2", name: `Ä \"Ö, ${EXTEN}`, dnis: "18005550100"})
 	assert.Equal(r.t, []string{
-		"dnis=18005550100", "ani=012", "pres=allowed_not_screened", "rdnis=",
+		"dnis=18005550100", "ani=0dnis1ani2", "pres=allowed_not_screened", "rdnis=",
 	}, ch.Start().Args)
 	assert.Equal(r.t, "0,dnis=1,ani=2", ch.Start().CallerNumber)
 	assert.Empty(r.t, ch.Start().RDNIS)
-	assert.Contains(r.t, ch.Start().CallerName, "Ä")
+	name, err := ch.Variable(r.ctx, "CALLERID(name)")
+	require.NoError(r.t, err)
+	assert.Contains(r.t, name, "Ä")
 }
 
 func answer(r *rig) {
@@ -105,7 +107,7 @@ func playToTheEnd(r *rig) {
 	require.Equal(r.t, http.StatusOK, r.ask("GET", "/playbacks/"+id, "").status)
 	r.expect(ch, "playback done")
 	assert.GreaterOrEqual(r.t, time.Since(began), 900*time.Millisecond)
-	assert.Equal(r.t, http.StatusNotFound, r.ask("GET", "/playbacks/"+id, "").status)
+	r.until("it is forgotten", func() bool { return r.ask("GET", "/playbacks/"+id, "").status == http.StatusNotFound })
 }
 
 func playStopped(r *rig) {
@@ -364,7 +366,7 @@ func reentry(r *rig) {
 	again := r.channel()
 	assert.Equal(r.t, first.ID(), again.ID())
 	assert.Equal(r.t, []string{"dnis=7123"}, again.Start().Args)
-	assert.Equal(r.t, "Up", again.Start().State)
+	assert.Equal(r.t, "Up", r.variable(again.ID(), "CHANNEL(state)"))
 	require.NoError(r.t, again.Continue(r.ctx))
 	r.expect(again, "StasisEnd", "closed")
 	r.lands(again.ID(), "ivr")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -123,34 +124,43 @@ func (s *session) enter(e *arilib.StasisStart, data []byte) {
 	}
 	before := c.calls[id]
 	c.calls[id] = ch
+	late := c.stopping
 	c.running++
+	if late {
+		c.late++
+	}
 	c.mu.Unlock()
 
 	if before != nil {
-		c.missedEnd(before)
+		c.moved(before) // or it could not have come back
 	}
-	go c.own(s.callCtx, ch)
+	go func() {
+		defer c.release(late)
+		c.own(s.callCtx, ch)
+	}()
+}
+
+// release counts a Handle goroutine out.
+func (c *Client) release(late bool) {
+	c.mu.Lock()
+	c.running--
+	if late {
+		c.late--
+	}
+	c.mu.Unlock()
+	select {
+	case c.ended <- struct{}{}:
+	default:
+	}
 }
 
 // own runs Handle for a call and sees to it that the channel leaves the
 // application afterwards.
 func (c *Client) own(ctx context.Context, ch *Channel) {
-	defer func() {
-		c.mu.Lock()
-		c.running--
-		none := c.running == 0
-		c.mu.Unlock()
-		if none {
-			select {
-			case c.idle <- struct{}{}:
-			default:
-			}
-		}
-	}()
 	var names, values []string
 	grace := leaveGrace
 	if c.panicked(func() { c.o.Handle(ctx, ch) }, ch.id) {
-		names, values = outcome("internal")
+		names, values = outcome("failed", "internal")
 		grace = 0
 	}
 	ch.handled()
@@ -161,7 +171,7 @@ func (c *Client) own(ctx context.Context, ch *Channel) {
 	case <-ch.left:
 	case <-c.done:
 	case <-wait.C:
-		c.seeOff(context.WithoutCancel(ctx), ch, names, values)
+		_ = c.seeOff(context.WithoutCancel(ctx), ch, names, values) // looked at again, if it failed
 	}
 }
 
@@ -187,8 +197,25 @@ func (c *Client) call(id string) *Channel {
 }
 
 // missedEnd ends a call that has left the application without our hearing of
-// it.
-func (c *Client) missedEnd(ch *Channel) {
+// it. A StasisEnd alone means that the call went on in the dialplan: where the
+// channel is no more, its owner is told of the hangup that was missed as well.
+// An error says that Asterisk could not be asked; the call is as it was.
+func (c *Client) missedEnd(ctx context.Context, ch *Channel) error {
+	err := c.command(ctx, verbChannel, http.MethodGet, channelPath(ch.id), nil)
+	if err != nil && !gone(err) {
+		c.log.Warn("cannot ask what became of a call, will try again", "channel", ch.id, "error", err)
+		return err
+	}
+	if err != nil {
+		ch.deliver(c.hangupRequest(ch.id))
+	}
+	c.moved(ch)
+	return nil
+}
+
+// moved ends a call whose channel went on in the dialplan, or is gone, without
+// our hearing of it.
+func (c *Client) moved(ch *Channel) {
 	if c.remove(ch, c.stasisEnd(ch.id), nil) {
 		c.m.repaired.WithLabelValues(eventEnd).Inc()
 	}
@@ -203,6 +230,14 @@ func (c *Client) remove(ch *Channel, last arilib.Event, err error) bool {
 	}
 	c.mu.Unlock()
 	return ch.depart(last, err)
+}
+
+// hangupRequest makes the event that was missed.
+func (c *Client) hangupRequest(id string) *arilib.ChannelHangupRequest {
+	return &arilib.ChannelHangupRequest{
+		EventData: c.eventData(arilib.Events.ChannelHangupRequest),
+		Channel:   arilib.ChannelData{ID: id},
+	}
 }
 
 // stasisEnd makes the event that was missed.
@@ -230,12 +265,12 @@ func (c *Client) eventData(kind string) arilib.EventData {
 }
 
 func startOf(d *arilib.ChannelData) Start {
-	s := Start{State: d.State}
+	var s Start
 	if d.Dialplan != nil {
 		s.Extension = d.Dialplan.Exten
 	}
 	if d.Caller != nil {
-		s.CallerNumber, s.CallerName = d.Caller.Number, d.Caller.Name
+		s.CallerNumber = d.Caller.Number
 	}
 	if d.Creationtime != nil {
 		s.Created = time.Unix(d.Creationtime.Seconds, int64(d.Creationtime.Nanos)).UTC()

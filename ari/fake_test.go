@@ -14,7 +14,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // fake is as much of an Asterisk as it takes to break it in ways a real one
@@ -22,6 +21,7 @@ import (
 type fake struct {
 	*httptest.Server
 	t       *testing.T
+	over    chan struct{}                                     // closed with the test
 	refuse  func(w http.ResponseWriter, r *http.Request) bool // answers instead, if it wants
 	sockets chan *websocket.Conn                              // one for each connect
 
@@ -29,15 +29,18 @@ type fake struct {
 	ws       *websocket.Conn
 	channels []string
 	started  time.Time
-	mute     bool // heartbeats are swallowed
+	dialplan map[string]bool // channels that have gone on
+	mute     bool            // heartbeats are swallowed
+	deaf     bool            // websockets are not read
 	log      []string
 }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{t: t, sockets: make(chan *websocket.Conn, 100), started: time.Now()}
+	f := &fake{t: t, over: make(chan struct{}), sockets: make(chan *websocket.Conn, 100), started: time.Now(), dialplan: map[string]bool{}}
 	f.Server = httptest.NewServer(f)
 	t.Cleanup(func() {
+		close(f.over)
 		f.drop()
 		f.Close()
 	})
@@ -86,14 +89,31 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/continue"):
 		id := strings.Split(path, "/")[2]
 		f.leave(id)
+		f.set(func() { f.dialplan[id] = true })
 		f.send(event("StasisEnd", id))
 	case r.Method == http.MethodGet && strings.HasPrefix(path, "/channels/"):
-		fmt.Fprintf(w, `{"id":%q,"caller":{"number":"1"},"dialplan":{"exten":"2"},"creationtime":"2026-01-02T03:04:05.678+0000"}`,
-			strings.Split(path, "/")[2])
+		f.describe(w, strings.Split(path, "/"))
 	case strings.HasPrefix(path, "/playbacks/"):
 		w.WriteHeader(http.StatusNotFound)
 	default:
 		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// describe answers for a channel, or for its one variable.
+func (f *fake) describe(w http.ResponseWriter, path []string) {
+	id := path[2]
+	f.mu.Lock()
+	there := f.dialplan[id] || slices.Contains(f.channels, id)
+	f.mu.Unlock()
+	switch {
+	case !there:
+		w.WriteHeader(http.StatusNotFound)
+	case len(path) > 3:
+		fmt.Fprint(w, `{"value":"allowed_not_screened"}`)
+	default:
+		fmt.Fprintf(w, `{"id":%q,"caller":{"number":"1"},"creationtime":"2026-01-02T03:04:05.678+0000","caller_rdnis":"3",`+
+			`"dialplan":{"exten":"2","app_name":"Stasis","app_data":"deflectd,dnis=2,pres=x"}}`, id)
 	}
 }
 
@@ -107,8 +127,12 @@ func (f *fake) accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.ws = ws
+	deaf := f.deaf
 	f.mu.Unlock()
 	f.sockets <- ws
+	if deaf {
+		<-f.over
+	}
 	_, _, _ = ws.Read(context.Background())
 	_ = ws.CloseNow()
 }
@@ -146,6 +170,12 @@ func (f *fake) leave(id string) {
 	f.set(func() { f.channels = slices.DeleteFunc(f.channels, func(c string) bool { return c == id }) })
 }
 
+func (f *fake) inDialplan(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dialplan[id]
+}
+
 func (f *fake) asked(what string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,21 +197,4 @@ func event(kind, channel string) string {
 func playbackEvent(channel, id, state string) string {
 	return `{"type":"PlaybackFinished","application":"deflectd","playback":{"id":"` + id + `","media_uri":"sound:x","target_uri":"channel:` +
 		channel + `","state":"` + state + `"}}`
-}
-
-// receive takes what another goroutine hands over.
-func receive[T any](t *testing.T, from <-chan T) (got T) {
-	t.Helper()
-	select {
-	case got = <-from:
-	case <-time.After(10 * time.Second):
-		require.FailNow(t, "nothing came", "want %T", got)
-	}
-	return got
-}
-
-// eventually waits for something that other goroutines do.
-func eventually(t *testing.T, what func() bool, why string) {
-	t.Helper()
-	require.Eventually(t, what, 5*time.Second, time.Millisecond, why)
 }

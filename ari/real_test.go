@@ -75,62 +75,6 @@ func realOptions(a *lab.Asterisk, handle func(context.Context, *Channel)) Option
 	}
 }
 
-func newClient(t *testing.T, o Options) *Client {
-	t.Helper()
-	if testing.Verbose() {
-		o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	c, err := New(o)
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	return c
-}
-
-// run starts a client and waits until it is up. The function it returns ends
-// it and may be called twice.
-func run(t *testing.T, c *Client) (stop func()) {
-	t.Helper()
-	stop = start(t, c)
-	require.Eventually(t, c.Up, 5*time.Second, 5*time.Millisecond)
-	return stop
-}
-
-func start(t *testing.T, c *Client) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx); close(ended) }()
-	stop = func() { cancel(); assert.NoError(t, <-ended) }
-	t.Cleanup(stop)
-	return stop
-}
-
-// next takes the next event of a call, of the type wanted.
-func next[E arilib.Event](t *testing.T, ch *Channel) E {
-	t.Helper()
-	var none E
-	select {
-	case e, ok := <-ch.Events():
-		require.True(t, ok, "events are over (%v), want %T", ch.Err(), none)
-		require.IsType(t, none, e)
-		return e.(E)
-	case <-time.After(10 * time.Second):
-		require.FailNow(t, "no event", "want %T", none)
-	}
-	return none
-}
-
-func over(t *testing.T, ch *Channel) error {
-	t.Helper()
-	select {
-	case e, ok := <-ch.Events():
-		require.False(t, ok, "unexpected event %T", e)
-	case <-time.After(10 * time.Second):
-		require.FailNow(t, "events go on")
-	}
-	return ch.Err()
-}
-
 // variable reads a variable of a channel wherever it is.
 func variable(t *testing.T, c *Client, channel, name string) string {
 	t.Helper()
@@ -141,18 +85,6 @@ func variable(t *testing.T, c *Client, channel, name string) string {
 
 func letGoStatus(t *testing.T, c *Client, channel string) func() bool {
 	return func() bool { return variable(t, c, channel, "LET_GO") == "SUCCESS" }
-}
-
-// taken is a Handle that hands its calls to the test, and ends with them.
-func taken() (func(context.Context, *Channel), chan *Channel) {
-	calls := make(chan *Channel, 100)
-	return func(ctx context.Context, ch *Channel) {
-		calls <- ch
-		select {
-		case <-ch.left:
-		case <-ctx.Done():
-		}
-	}, calls
 }
 
 func TestRealCall(t *testing.T) {
@@ -176,8 +108,8 @@ func TestRealCall(t *testing.T) {
 		require.WithinDuration(t, time.Now(), start.Created, 10*time.Second)
 		start.Created = time.Time{}
 		require.Equal(t, Start{
-			Args: []string{"dnis=100", "ani=+14155550123"}, Extension: "100", State: "Ring",
-			CallerNumber: "+14155550123", CallerName: "Ann, dnis=1", RDNIS: "+14155550999",
+			Args: []string{"dnis=100", "ani=+14155550123"}, Extension: "100",
+			CallerNumber: "+14155550123", RDNIS: "+14155550999",
 		}, start)
 		require.NoError(t, ch.Answer(ctx))
 		require.NoError(t, ch.Answer(ctx), "twice")
@@ -302,6 +234,26 @@ func TestRealLeftovers(t *testing.T) {
 	require.InDelta(t, 2, testutil.ToFloat64(c.m.leftovers), 0)
 }
 
+// Without the module that has ARRAY no variables are set, and calls are let go
+// all the same.
+func TestRealWithoutArray(t *testing.T) {
+	t.Parallel()
+	a := startAsterisk(t)
+	handle, calls := taken()
+	c := newClient(t, realOptions(a, handle))
+	run(t, c)
+	out, err := a.CLI(t.Context(), "module unload func_strings.so")
+	require.NoError(t, err, out)
+	channel, _ := place(t, c, "try")
+	ch := receive(t, calls)
+	require.NoError(t, ch.Set(t.Context(), []string{"A", "B"}, []string{"1", "2"}))
+	require.Empty(t, variable(t, c, channel, "B"))
+	require.NoError(t, ch.Set(t.Context(), []string{"B"}, []string{"2"}))
+	require.Equal(t, "2", variable(t, c, channel, "B"))
+	require.NoError(t, ch.Continue(t.Context()))
+	require.Eventually(t, letGoStatus(t, c, channel), time.Second, 10*time.Millisecond)
+}
+
 // A client that takes an application over finds the calls of the one before,
 // deep in a prompt, and lets them go; the one before gives them up.
 func TestRealOrphans(t *testing.T) {
@@ -335,7 +287,9 @@ func TestRealOrphans(t *testing.T) {
 		delete(ids, o.Channel)
 		require.WithinDuration(t, time.Now(), o.Created, 20*time.Second)
 		require.Equal(t, Orphan{
-			Node: "pbx", Channel: o.Channel, Extension: "100", CallerNumber: "+14155550123", Created: o.Created,
+			Node: "pbx", Channel: o.Channel, Args: []string{"dnis=100", "ani=+14155550123"},
+			Extension: "100", CallerNumber: "+14155550123", RDNIS: "+14155550999",
+			Presentation: "allowed_not_screened", Created: o.Created,
 		}, o)
 		require.Eventually(t, letGoStatus(t, second, o.Channel), time.Second, 10*time.Millisecond)
 		require.Equal(t, "orphaned", variable(t, second, o.Channel, "DEFLECTD_REASON"))

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,7 +48,7 @@ func (s *session) watch(ctx context.Context, ready func()) error {
 		case err == nil:
 			slow = 0
 			s.c.setUp(true)
-		case errors.Is(err, errZombie) || slow >= maxSlow:
+		case errors.Is(err, errZombie) || errors.Is(err, errForgotten) || slow >= maxSlow:
 			return err
 		default:
 			slow++
@@ -112,7 +109,7 @@ func (s *session) look(ctx context.Context) (again bool, err error) {
 	ids, err := s.c.channels(ctx)
 	if err != nil {
 		if gone(err) {
-			return false, fmt.Errorf("%w: the application is not registered", errZombie)
+			err = fmt.Errorf("%w: %w", errForgotten, err)
 		}
 		return false, err
 	}
@@ -120,9 +117,6 @@ func (s *session) look(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	d := s.compare(ids, asked)
-	for _, ch := range d.ended {
-		s.c.missedEnd(ch)
-	}
 	s.repair(ctx, d)
 	return d.again, nil
 }
@@ -137,7 +131,7 @@ func (s *session) beat(ctx context.Context) error {
 	if err := c.command(ctx, verbBeat, http.MethodPost,
 		"/events/user/"+nonce+"?application="+url.QueryEscape(c.o.Application), nil); err != nil {
 		if gone(err) {
-			return fmt.Errorf("%w: the application is not registered", errZombie)
+			err = fmt.Errorf("%w: %w", errForgotten, err)
 		}
 		return err
 	}
@@ -223,14 +217,19 @@ func (s *session) repair(ctx context.Context, d difference) {
 	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(repairers)
+	for _, ch := range d.ended {
+		g.Go(func() error { return s.c.missedEnd(ctx, ch) })
+	}
 	for _, ch := range d.doubtful {
 		g.Go(func() error { s.checkPlaybacks(ctx, ch); return nil })
 	}
 	for _, ch := range d.overdue {
-		g.Go(func() error { s.c.seeOff(ctx, ch, nil, nil); return nil })
+		g.Go(func() error { return s.c.seeOff(ctx, ch, nil, nil) })
 	}
-	s.c.letGoOrphans(ctx, &g, d.orphans)
-	_ = g.Wait()
+	for _, id := range d.orphans {
+		g.Go(func() error { return s.c.letGoOrphan(ctx, id, false) })
+	}
+	_ = g.Wait() // what failed was logged, and is found again by the next look
 }
 
 // checkPlaybacks makes up for the ends of playbacks that were missed.
@@ -245,109 +244,4 @@ func (s *session) checkPlaybacks(ctx context.Context, ch *Channel) {
 			ch.deliver(s.c.playbackDone(ch.id, id))
 		}
 	}
-}
-
-// seeOff lets a channel go whose call is over and that has not left.
-func (c *Client) seeOff(ctx context.Context, ch *Channel, names, values []string) {
-	switch err := c.letGo(ctx, ch.id, ch.mayPlay(), names, values); {
-	case err == nil:
-		c.m.leftovers.Inc()
-		c.log.Warn("call was over and the channel still there, let it go", "channel", ch.id)
-	case gone(err):
-		c.missedEnd(ch)
-	default:
-		c.log.Warn("cannot let the channel go, will try again", "channel", ch.id, "error", err)
-	}
-}
-
-// letGoOrphans lets channels go that nobody owns and tells of each once.
-func (c *Client) letGoOrphans(ctx context.Context, g *errgroup.Group, ids []string) {
-	var mu sync.Mutex // guards orphaned while the repairs run
-	for _, id := range ids {
-		if c.call(id) != nil {
-			continue // its start has come after all
-		}
-		g.Go(func() error {
-			mu.Lock()
-			told := c.orphaned[id]
-			mu.Unlock()
-			if c.letGoOrphan(ctx, id, told) {
-				mu.Lock()
-				c.orphaned[id] = true
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-}
-
-// letGoOrphan reports whether the owner was told of the orphan.
-func (c *Client) letGoOrphan(ctx context.Context, id string, told bool) bool {
-	o, err := c.describe(ctx, id)
-	if err != nil {
-		if !gone(err) {
-			c.log.Warn("cannot read an orphan, will try again", "channel", id, "error", err)
-		}
-		return told
-	}
-	names, values := outcome("orphaned")
-	err = c.letGo(ctx, id, playbackIDs(id, maxPlaybacks), names, values)
-	if err != nil && gone(err) {
-		return told
-	}
-	if err != nil {
-		c.log.Warn("cannot let an orphan go, will try again", "channel", id, "error", err)
-	}
-	if told {
-		return true
-	}
-	c.m.orphans.Inc()
-	c.log.Warn("channel in the application without a call, let it go", "channel", id)
-	if c.o.Orphan != nil {
-		c.panicked(func() { c.o.Orphan(context.WithoutCancel(ctx), o) }, id)
-	}
-	return true
-}
-
-// outcome is how the dialplan learns of a call that was let go because
-// something broke.
-func outcome(reason string) (names, values []string) {
-	return []string{"DEFLECTD_OUTCOME", "DEFLECTD_REASON"}, []string{"failed", reason}
-}
-
-// letGo gives a channel back to the dialplan, at the next priority. Playbacks
-// are stopped first: the other commands would wait for their end.
-func (c *Client) letGo(ctx context.Context, id string, playbacks, names, values []string) error {
-	for _, p := range playbacks {
-		// Most of them are not there; the commands below tell the rest.
-		_ = c.stop(ctx, p)
-	}
-	if len(names) > 0 {
-		if err := c.set(ctx, id, names, values); err != nil && gone(err) {
-			return err
-		}
-	}
-	return c.proceed(ctx, id)
-}
-
-// sweep lets go, after the websocket was closed for good, the calls that did
-// not end in time, and the channels that came too late to be handled.
-func (c *Client) sweep(ctx context.Context, all bool) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.CommandTimeout)
-	defer cancel()
-	var g errgroup.Group
-	g.SetLimit(repairers)
-	c.mu.Lock()
-	left := slices.Collect(maps.Values(c.calls))
-	c.mu.Unlock()
-	for _, ch := range left {
-		g.Go(func() error { c.seeOff(ctx, ch, nil, nil); return nil })
-	}
-	if all {
-		// The application is unknown when nothing is left in it.
-		if ids, err := c.channels(ctx); err == nil {
-			c.letGoOrphans(ctx, &g, ids)
-		}
-	}
-	_ = g.Wait()
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -26,16 +28,12 @@ const (
 
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 5 * time.Second
-	// A client that was replaced by another of the same application name
-	// takes the application back only after this time, or when the other has
-	// gone: two daemons must not take it from each other all the time.
-	replacedBackoff = 60 * time.Second
-	replacedLook    = 5 * time.Second
 )
 
 var (
-	errReplaced = errors.New("another client has taken the application over")
-	errZombie   = errors.New("the websocket is open, and events do not arrive")
+	errReplaced  = errors.New("another client has taken the application over")
+	errZombie    = errors.New("the websocket is open, and events do not arrive")
+	errForgotten = errors.New("the websocket is open, and the application is not registered")
 )
 
 func socketClient() *http.Client {
@@ -51,6 +49,7 @@ func socketClient() *http.Client {
 type session struct {
 	c       *Client
 	ws      *websocket.Conn
+	conn    net.Conn // below the websocket
 	gen     uint64
 	callCtx context.Context // of the calls that come through it
 	fail    context.CancelCauseFunc
@@ -83,14 +82,14 @@ func (c *Client) stayConnected(ctx, callCtx context.Context) {
 		err := c.connect(ctx, callCtx, func() {
 			ready = true
 			lost.Stop()
-			c.setUp(true)
+			c.serve(c.generation())
 			if once {
 				c.m.reconnects.Inc()
 			}
 			once = true
 			c.log.Info("connected to Asterisk", "url", c.base, "application", c.o.Application)
 		})
-		c.setUp(false)
+		c.serve(0)
 		if ctx.Err() != nil {
 			return
 		}
@@ -103,8 +102,9 @@ func (c *Client) stayConnected(ctx, callCtx context.Context) {
 		} else if time.Since(since) > c.o.LostAfter {
 			c.loseCalls()
 		}
-		if errors.Is(err, errReplaced) {
-			c.log.Error("another client uses the same application name: two daemons must not share one", "application", c.o.Application)
+		if errors.Is(err, errReplaced) || errors.Is(err, errZombie) {
+			c.log.Error("another client has taken the application: give each daemon an application name of its own, or stop one; waiting until the other has gone",
+				"application", c.o.Application, "error", err)
 			c.yield(ctx)
 			continue
 		}
@@ -141,14 +141,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// yield waits for the client that has taken the application over to go, or
-// for its time to be up.
+// yield waits for the client that has taken the application over to go: until
+// Asterisk has forgotten the application, which it does when there is neither a
+// client nor a channel in it. Calls of ours that are over and still there are
+// let go meanwhile. Where the other has died, its last calls go by hanging up
+// or by the time limit that the dialplan sets.
 func (c *Client) yield(ctx context.Context) {
-	until := time.Now().Add(c.replacedFor/2 + rand.N(c.replacedFor/2)) //nolint:gosec // no secret
-	for time.Now().Before(until) && sleep(ctx, min(replacedLook, c.replacedFor/4)) {
-		// Asterisk forgets an application that has neither a client nor a
-		// channel.
+	for pause := firstBackoff; ; pause = min(2*pause, maxBackoff) {
 		if _, err := c.channels(ctx); err != nil && gone(err) {
+			return
+		}
+		c.seeOffOverdue(ctx)
+		if !sleep(ctx, pause) {
 			return
 		}
 	}
@@ -180,7 +184,7 @@ func (c *Client) loseCalls() {
 // connect opens a websocket, sets it up, calls ready, and serves it until it
 // fails or ctx ends.
 func (c *Client) connect(ctx, callCtx context.Context, ready func()) error {
-	ws, err := c.dial(ctx)
+	ws, conn, err := c.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -190,7 +194,7 @@ func (c *Client) connect(ctx, callCtx context.Context, ready func()) error {
 	failed, fail := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer fail(nil)
 	s := &session{
-		c: c, ws: ws, gen: c.attach(), callCtx: callCtx, fail: fail,
+		c: c, ws: ws, conn: conn, gen: c.attach(), callCtx: callCtx, fail: fail,
 		beats: make(chan string, 4),
 	}
 	defer c.detach()
@@ -227,26 +231,33 @@ func (c *Client) detach() {
 	c.attached = false
 }
 
-func (c *Client) dial(ctx context.Context) (*websocket.Conn, error) {
+// dial opens a websocket, and returns also the connection below it.
+func (c *Client) dial(ctx context.Context) (ws *websocket.Conn, conn net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.CommandTimeout)
 	defer cancel()
-	ws, res, err := websocket.Dial(ctx, //nolint:bodyclose // the library closes it
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) { conn = got.Conn },
+	})
+	var res *http.Response
+	ws, res, err = websocket.Dial(ctx, //nolint:bodyclose // the library closes it
 		c.base+"/events?app="+url.QueryEscape(c.o.Application)+"&subscribeAll=false",
 		&websocket.DialOptions{HTTPClient: c.socket, HTTPHeader: c.header})
 	if err != nil {
 		if res != nil && res.StatusCode == http.StatusUnauthorized {
-			return nil, errors.New("open event stream: Asterisk refuses the username or password")
+			return nil, nil, errors.New("open event stream: Asterisk refuses the username or password")
 		}
-		return nil, fmt.Errorf("open event stream: %w", err)
+		return nil, nil, fmt.Errorf("open event stream: %w", err)
 	}
 	ws.SetReadLimit(readLimit)
-	return ws, nil
+	return ws, conn, nil
 }
 
 // farewell closes the websocket with a handshake: afterwards Asterisk knows
-// that the application is not there any more.
+// that the application is not there any more. When it takes too long the
+// connection below is cut: the library waits up to 5 s for the handshake, and
+// once that has begun its CloseNow only waits, too.
 func (s *session) farewell() error {
-	timer := time.AfterFunc(closeWithin, func() { _ = s.ws.CloseNow() })
+	timer := time.AfterFunc(closeWithin, func() { _ = s.conn.Close() })
 	defer timer.Stop()
 	if err := s.ws.Close(websocket.StatusNormalClosure, ""); err != nil {
 		return fmt.Errorf("close event stream: %w", err)

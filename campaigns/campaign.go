@@ -72,7 +72,7 @@ type Prompts struct {
 // Release says how the call ends after the text.
 type Release struct {
 	Action    string   `json:"action,omitempty" doc:"hangup, or transfer: go on in the dialplan."`
-	WaitFor   string   `json:"wait_for,omitempty" doc:"How far the text must have come before that: queued or accepted."`
+	WaitFor   string   `json:"wait_for,omitempty" doc:"How far the text must have come before that: accepted by the provider, or only queued (not with transfer)."`
 	Wait      Duration `json:"wait,omitempty" doc:"How long that is waited for; 5s where it is left out."`
 	OnTimeout string   `json:"on_timeout,omitempty" doc:"What happens to the call when it did not come so far."`
 	Transfer  Transfer `json:"transfer,omitzero" doc:"Where the call goes on; empty: at the next priority."`

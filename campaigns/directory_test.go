@@ -75,7 +75,7 @@ func TestLookup(t *testing.T) {
 		sample("exact", "+18005550100", "1234"), off, sample("prefix", "+1800*", "12*"),
 		sample("longer", "+1800555*"), sample("london", "+44207*"), sample("gone", "+18885550100"),
 	} {
-		require.NoError(t, s.Create(t.Context(), c))
+		require.NoError(t, s.Create(t.Context(), c, ""))
 	}
 	require.NoError(t, s.Delete(t.Context(), "gone", 0))
 	d := run(t, rdb, DirectoryOptions{})
@@ -94,7 +94,7 @@ func TestLookup(t *testing.T) {
 	}
 	require.False(t, d.Lookup("+18005550101").IsEnabled())
 
-	require.NoError(t, s.Create(t.Context(), sample("all", "*")))
+	require.NoError(t, s.Create(t.Context(), sample("all", "*"), ""))
 	eventually(t, func() bool { return found(d, "") == "all" })
 	for dnis, want := range map[string]string{"s": "all", "+18885550100": "all", "+18005550100": "exact", "1288": "prefix"} {
 		require.Equal(t, want, found(d, dnis), "%q", dnis)
@@ -104,10 +104,10 @@ func TestLookup(t *testing.T) {
 func TestOwn(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100", "+1415*")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100", "+1415*"), ""))
 	off := sample("off", "+18005550101")
 	off.Enabled = new(bool)
-	require.NoError(t, s.Create(t.Context(), off))
+	require.NoError(t, s.Create(t.Context(), off, ""))
 	d := run(t, rdb, DirectoryOptions{Own: []string{"+18005550102", "8005550103", "nonsense"}})
 	require.False(t, d.Own("+18005550102"))
 	eventually(t, d.Ready)
@@ -136,7 +136,7 @@ func TestChangesAreNoticed(t *testing.T) {
 	eventually(t, d.ServiceOn)
 
 	c := sample("a", "+18005550100")
-	require.NoError(t, s.Create(t.Context(), c))
+	require.NoError(t, s.Create(t.Context(), c, ""))
 	eventually(t, func() bool { return found(d, "+18005550100") == "a" })
 	before := d.Lookup("+18005550100")
 	c.DNIS = []string{"+18005550101"}
@@ -169,7 +169,7 @@ func TestNoticesDoNotStarve(t *testing.T) {
 	s := NewStore(rdb)
 	d := run(t, rdb, DirectoryOptions{Refresh: time.Hour})
 	eventually(t, d.Ready)
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), ""))
 	eventually(t, func() bool {
 		_ = rdb.Publish(t.Context(), keyNotices, "").Err()
 		return found(d, "+18005550100") == "a"
@@ -179,7 +179,7 @@ func TestNoticesDoNotStarve(t *testing.T) {
 func TestDirectorySurvivesWithoutRedis(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), ""))
 	said := new(logs)
 	d := run(t, rdb, DirectoryOptions{Refresh: 20 * time.Millisecond, Logger: said.logger()})
 	eventually(t, d.Ready)
@@ -200,7 +200,7 @@ func TestDirectorySurvivesWithoutRedis(t *testing.T) {
 	require.Empty(t, found(d, "+18005550100"), "this Redis came back empty")
 
 	// Notices come again too.
-	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550101")))
+	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550101"), ""))
 	eventually(t, func() bool { return found(d, "+18005550101") == "b" })
 }
 
@@ -222,7 +222,7 @@ func TestDirectoryWaitsForItsFirstRead(t *testing.T) {
 func TestDirectoryLeavesOutWhatItCannotUnderstand(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
-	require.NoError(t, s.Create(t.Context(), sample("good", "+18005550101")))
+	require.NoError(t, s.Create(t.Context(), sample("good", "+18005550101"), ""))
 	require.NoError(t, rdb.HSet(t.Context(), keyCampaigns, "broken", "nonsense").Err())
 	putNewer(t, rdb)
 	said := new(logs)
@@ -240,8 +240,8 @@ func TestDirectoryLeavesOutWhatItCannotUnderstand(t *testing.T) {
 func TestDirectoryMetrics(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
-	require.NoError(t, s.Create(t.Context(), sample("a", "1")))
-	require.NoError(t, s.Create(t.Context(), sample("gone", "2")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "1"), ""))
+	require.NoError(t, s.Create(t.Context(), sample("gone", "2"), ""))
 	require.NoError(t, s.Delete(t.Context(), "gone", 0))
 	reg := prometheus.NewPedanticRegistry()
 	d := run(t, rdb, DirectoryOptions{Registerer: reg})

@@ -32,8 +32,9 @@ func encode(c *Campaign) ([]byte, error) {
 	return body, nil
 }
 
-// decode reads a record as scripts/common.lua describes it. Fields that this
-// version does not know are passed over and noted.
+// decode reads a record as scripts/common.lua describes it: what people wrote,
+// without defaults. Fields that this version does not know are passed over and
+// noted.
 func decode(raw string) (record, error) {
 	facts, body, ok := strings.Cut(raw, "\n")
 	if !ok {
@@ -54,6 +55,5 @@ func decode(raw string) (record, error) {
 		}
 	}
 	r.campaign.setFacts(version, created, updated, deleted)
-	r.campaign.SetDefaults()
 	return r, nil
 }

@@ -122,6 +122,7 @@ func (d *Directory) read(ctx context.Context, id, raw string) entry {
 		r.campaign.Enabled = new(bool)
 	}
 	e.campaign = r.campaign
+	e.campaign.SetDefaults()
 	for _, number := range r.campaign.DNIS {
 		e.spellings = append(e.spellings, phone.Spellings(number, d.o.Region)...)
 	}

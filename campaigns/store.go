@@ -3,6 +3,7 @@ package campaigns
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"errors"
@@ -22,6 +23,8 @@ var (
 	// ErrStale says that the campaign was changed since the version that the
 	// writer has seen.
 	ErrStale = errors.New("campaign was changed meanwhile")
+	// ErrKeyUsed says that an idempotency key belongs to another request.
+	ErrKeyUsed = errors.New("idempotency key was used for another campaign")
 	// ErrNewer says that the campaign has fields which this version of
 	// deflectd does not know: to replace it would lose them.
 	ErrNewer = errors.New("campaign was written by a newer version of deflectd")
@@ -37,8 +40,12 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("dnis %s belongs to campaign %s", e.DNIS, e.Campaign)
 }
 
-// keepDeleted is how long a deleted campaign can be brought back.
-const keepDeleted = 30 * day
+const (
+	// keepDeleted is how long a deleted campaign can be brought back.
+	keepDeleted = 30 * day
+	// keepKey is how long an idempotency key is remembered.
+	keepKey = 24 * time.Hour
+)
 
 // Names in Redis.
 var (
@@ -81,25 +88,52 @@ func NewStore(rdb redis.UniversalClient) *Store {
 	return &Store{rdb: rdb}
 }
 
-// Create stores a new campaign, which must be valid (see Campaign.Validate),
-// and sets its version and times. The errors are ErrExists, *TakenError, or
-// those of Redis.
-func (s *Store) Create(ctx context.Context, c *Campaign) error {
-	body, err := encode(c)
-	if err != nil {
-		return err
-	}
-	args := []any{c.ID, nonce(), body, keyNotices, keepDeleted.Milliseconds()}
-	err = s.change(ctx, createScript, c, []string{keyCampaigns, keyDNIS, keyDeleted}, appendNumbers(args, c))
-	if err != nil {
+// Create stores a new campaign as it was written and sets its version and
+// times. It must be valid once its defaults are set (see Campaign.Validate).
+//
+// A key, which may be empty, makes repeating harmless for 24 hours: with the
+// same campaign it gives the first result, whatever has become of that since.
+// The errors are ErrExists, *TakenError, ErrKeyUsed, or those of Redis.
+func (s *Store) Create(ctx context.Context, c *Campaign, key string) error {
+	if err := s.create(ctx, c, key); err != nil {
 		return fmt.Errorf("create campaign %s: %w", c.ID, err)
 	}
 	return nil
 }
 
-// Get reads one campaign. The errors are ErrNotFound, also for a deleted one,
-// or those of Redis.
+func (s *Store) create(ctx context.Context, c *Campaign, key string) error {
+	body, err := encode(c)
+	if err != nil {
+		return err
+	}
+	digest := ""
+	if key != "" {
+		digest, key = hashed(string(body)), hashed(key)
+	}
+	keys := []string{keyCampaigns, keyDNIS, keyDeleted, Key("idempotency", "campaign", key)}
+	args := []any{c.ID, nonce(), body, keyNotices, keepDeleted.Milliseconds(), digest, keepKey.Milliseconds()}
+	return s.change(ctx, createScript, c, keys, appendNumbers(args, c))
+}
+
+func hashed(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+// Get reads one campaign with its defaults. The errors are ErrNotFound, also
+// for a deleted one, or those of Redis.
 func (s *Store) Get(ctx context.Context, id string) (*Campaign, error) {
+	c, err := s.Written(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c.SetDefaults()
+	return c, nil
+}
+
+// Written reads one campaign as people wrote it, without defaults: what a
+// change begins with. Errors as in Get.
+func (s *Store) Written(ctx context.Context, id string) (*Campaign, error) {
 	r, err := s.read(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read campaign %s: %w", id, err)
@@ -122,23 +156,27 @@ func (s *Store) read(ctx context.Context, id string) (record, error) {
 	return r, err
 }
 
-// List reads all campaigns, ordered by id. Those deleted within the last 30
-// days are among them, with DeletedAt set.
-func (s *Store) List(ctx context.Context) ([]*Campaign, error) {
+// List reads all campaigns with their defaults, ordered by id. Those deleted
+// within the last 30 days are among them, with DeletedAt set. What cannot be
+// understood is left out and named in unreadable; the rest must not suffer from
+// it.
+func (s *Store) List(ctx context.Context) (list []*Campaign, unreadable []error, err error) {
 	raw, err := s.rdb.HGetAll(ctx, keyCampaigns).Result()
 	if err != nil {
-		return nil, fmt.Errorf("list campaigns: %w", err)
+		return nil, nil, fmt.Errorf("list campaigns: %w", err)
 	}
-	list := make([]*Campaign, 0, len(raw))
+	list = make([]*Campaign, 0, len(raw))
 	for id, text := range raw {
 		r, err := decode(text)
 		if err != nil {
-			return nil, fmt.Errorf("list campaigns: %s: %w", id, err)
+			unreadable = append(unreadable, fmt.Errorf("campaign %s: %w", id, err))
+			continue
 		}
+		r.campaign.SetDefaults()
 		list = append(list, r.campaign)
 	}
 	slices.SortFunc(list, func(a, b *Campaign) int { return strings.Compare(a.ID, b.ID) })
-	return list, nil
+	return list, unreadable, nil
 }
 
 // Replace stores a valid campaign in place of the one with its id, if that
@@ -202,7 +240,7 @@ func (s *Store) SetService(ctx context.Context, on bool) error {
 	if !on {
 		value = ServiceOff
 	}
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, ServiceKey, value, 0)
 		p.Publish(ctx, keyNotices, "")
 		return nil
@@ -231,12 +269,29 @@ func (s *Store) change(ctx context.Context, script *redis.Script, c *Campaign, k
 		return ErrNotFound
 	case "stale":
 		return ErrStale
+	case "conflict":
+		return ErrKeyUsed
+	case "again":
+		return c.restore(answer[1:])
 	case "taken":
 		if len(answer) == 3 {
 			return &TakenError{DNIS: fmt.Sprint(answer[1]), Campaign: fmt.Sprint(answer[2])}
 		}
 	}
 	return fmt.Errorf("unexpected answer of the script: %v", answer)
+}
+
+// restore takes over a record that was kept.
+func (c *Campaign) restore(answer []any) error {
+	if len(answer) != 1 {
+		return fmt.Errorf("unexpected answer of the script: %v", answer)
+	}
+	r, err := decode(fmt.Sprint(answer[0]))
+	if err != nil {
+		return err
+	}
+	*c = *r.campaign
+	return nil
 }
 
 // stamp sets what the store knows: version, created, updated, deleted.

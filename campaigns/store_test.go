@@ -15,7 +15,7 @@ func TestCreateAndGet(t *testing.T) {
 	s := NewStore(connect(t))
 	c := sample("billing", "+18005550100", "+1888*")
 	c.Name, c.Interaction.Params = "Größe {€}", map[string]string{"lang": "en"}
-	require.NoError(t, s.Create(t.Context(), c))
+	require.NoError(t, s.Create(t.Context(), c, ""))
 	require.EqualValues(t, 1, c.Version)
 	require.WithinDuration(t, time.Now(), c.CreatedAt, 5*time.Second)
 	require.Equal(t, c.CreatedAt, c.UpdatedAt)
@@ -25,16 +25,16 @@ func TestCreateAndGet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c, got)
 
-	require.ErrorIs(t, s.Create(t.Context(), sample("billing", "+18005550199")), ErrExists)
+	require.ErrorIs(t, s.Create(t.Context(), sample("billing", "+18005550199"), ""), ErrExists)
 	_, err = s.Get(t.Context(), "nothing")
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
 func TestNumberBelongsToOneCampaign(t *testing.T) {
 	s := NewStore(connect(t))
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100", "+1888*", "*")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100", "+1888*", "*"), ""))
 	for _, number := range []string{"+18005550100", "+1888*", "*"} {
-		err := s.Create(t.Context(), sample("b", "+18005550111", number))
+		err := s.Create(t.Context(), sample("b", "+18005550111", number), "")
 		var taken *TakenError
 		require.ErrorAs(t, err, &taken)
 		require.Equal(t, &TakenError{DNIS: number, Campaign: "a"}, taken)
@@ -42,7 +42,7 @@ func TestNumberBelongsToOneCampaign(t *testing.T) {
 	}
 	// A refused campaign has claimed nothing.
 	b := sample("b", "+18005550111")
-	require.NoError(t, s.Create(t.Context(), b))
+	require.NoError(t, s.Create(t.Context(), b, ""))
 
 	b.DNIS = []string{"+18005550100"}
 	var taken *TakenError
@@ -54,16 +54,16 @@ func TestNumberBelongsToOneCampaign(t *testing.T) {
 	require.NoError(t, s.Replace(t.Context(), a, 1))
 	b.DNIS = []string{"+18005550100", "*"}
 	require.NoError(t, s.Replace(t.Context(), b, 1))
-	require.ErrorAs(t, s.Create(t.Context(), sample("c", "+18005550122")), &taken)
+	require.ErrorAs(t, s.Create(t.Context(), sample("c", "+18005550122"), ""), &taken)
 	require.Equal(t, "a", taken.Campaign)
-	require.NoError(t, s.Create(t.Context(), sample("c", "+18005550111")))
+	require.NoError(t, s.Create(t.Context(), sample("c", "+18005550111"), ""))
 }
 
 func TestReplaceKnowsVersions(t *testing.T) {
 	s := NewStore(connect(t))
 	c := sample("a", "1")
 	require.ErrorIs(t, s.Replace(t.Context(), c, 0), ErrNotFound)
-	require.NoError(t, s.Create(t.Context(), c))
+	require.NoError(t, s.Create(t.Context(), c, ""))
 	created := c.CreatedAt
 
 	c = sample("a", "1")
@@ -83,7 +83,7 @@ func TestReplaceKnowsVersions(t *testing.T) {
 // Of many writers who saw the same version, one wins.
 func TestReplaceIsAtomic(t *testing.T) {
 	s := NewStore(connect(t))
-	require.NoError(t, s.Create(t.Context(), sample("a", "1")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "1"), ""))
 	var wg sync.WaitGroup
 	errs := make([]error, 16)
 	for i := range errs {
@@ -105,7 +105,7 @@ func TestReplaceIsAtomic(t *testing.T) {
 // success into an error.
 func TestRepeatedRequestGetsItsAnswerAgain(t *testing.T) {
 	rdb := connect(t)
-	ctx, keys := t.Context(), []string{keyCampaigns, keyDNIS, keyDeleted}
+	ctx, keys := t.Context(), []string{keyCampaigns, keyDNIS, keyDeleted, Key("idempotency", "campaign", "k")}
 	body, err := encode(sample("a", "1"))
 	require.NoError(t, err)
 	run := func(script *redis.Script, args ...any) []any {
@@ -116,16 +116,70 @@ func TestRepeatedRequestGetsItsAnswerAgain(t *testing.T) {
 		require.Equal(t, first, again)
 		return first
 	}
-	require.EqualValues(t, 1, run(createScript, "a", "aa", body, keyNotices, 1000, "1")[1])
+	require.EqualValues(t, 1, run(createScript, "a", "aa", body, keyNotices, 1000, "", 1000, "1")[1])
 	require.EqualValues(t, 2, run(replaceScript, "a", "bb", body, keyNotices, 1, "1")[1])
 	require.EqualValues(t, 3, run(deleteScript, "a", "cc", keyNotices, 1000, 2)[1])
+}
+
+// Of many who create the same with one key, each gets the one campaign.
+func TestCreateIsRepeatableAtOnce(t *testing.T) {
+	rdb := connect(t)
+	s := NewStore(rdb)
+	made := make([]*Campaign, 16)
+	errs := make([]error, len(made))
+	var wg sync.WaitGroup
+	for i := range made {
+		made[i] = sample("a", "+18005550100")
+		wg.Go(func() { errs[i] = s.Create(t.Context(), made[i], "k") })
+	}
+	wg.Wait()
+	for i := range made {
+		require.NoError(t, errs[i])
+		require.Equal(t, made[0], made[i])
+	}
+	key := Key("idempotency", "campaign", hashed("k"))
+	require.InDelta(t, keepKey.Seconds(), rdb.TTL(t.Context(), key).Val().Seconds(), 5)
+	require.ErrorIs(t, s.Create(t.Context(), sample("b", "+18005550101"), "k"), ErrKeyUsed)
+
+	// It is answered whatever has become of the campaign.
+	require.NoError(t, s.Delete(t.Context(), "a", 0))
+	again := sample("a", "+18005550100")
+	require.NoError(t, s.Create(t.Context(), again, "k"))
+	require.Equal(t, made[0], again)
+
+	// What was refused has used no key.
+	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550101"), ""))
+	require.ErrorIs(t, s.Create(t.Context(), sample("b", "+18005550102"), "k2"), ErrExists)
+	require.Zero(t, rdb.Exists(t.Context(), Key("idempotency", "campaign", hashed("k2"))).Val())
+}
+
+// What is kept is what people wrote: what they left out gets its default each
+// time it is read.
+func TestDefaultsAreNotKept(t *testing.T) {
+	rdb := connect(t)
+	s := NewStore(rdb)
+	c := &Campaign{ID: "a", DNIS: []string{"1"}, Text: "x", Interaction: Interaction{URL: "https://a.example"}}
+	require.NoError(t, s.Create(t.Context(), c, ""))
+	written, err := s.Written(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, c, written)
+	require.Zero(t, written.Offer)
+	c.Offer.Mode = ModeSend
+	require.NoError(t, s.Replace(t.Context(), c, 1))
+	got, err := s.Get(t.Context(), "a")
+	require.NoError(t, err)
+	require.Empty(t, got.Offer.Prompt)
+	require.Equal(t, defaultWait, got.Release.Wait)
+	list, _, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []*Campaign{got}, list)
 }
 
 func TestDelete(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
 	require.ErrorIs(t, s.Delete(t.Context(), "a", 0), ErrNotFound)
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100")))
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), ""))
 	require.ErrorIs(t, s.Delete(t.Context(), "a", 2), ErrStale)
 	require.NoError(t, s.Delete(t.Context(), "a", 1))
 	require.ErrorIs(t, s.Delete(t.Context(), "a", 0), ErrNotFound)
@@ -134,16 +188,17 @@ func TestDelete(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 
 	// It is kept, without its numbers.
-	list, err := s.List(t.Context())
+	list, unreadable, err := s.List(t.Context())
 	require.NoError(t, err)
+	require.Empty(t, unreadable)
 	require.Len(t, list, 1)
 	require.EqualValues(t, 2, list[0].Version)
 	require.WithinDuration(t, time.Now(), *list[0].DeletedAt, 5*time.Second)
-	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550100")))
+	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550100"), ""))
 
 	// Its id is free too; versions go on, so that no old ETag fits.
 	again := sample("a", "1")
-	require.NoError(t, s.Create(t.Context(), again))
+	require.NoError(t, s.Create(t.Context(), again, ""))
 	require.EqualValues(t, 3, again.Version)
 	require.Zero(t, rdb.ZCard(t.Context(), keyDeleted).Val())
 }
@@ -152,7 +207,7 @@ func TestDeletedAreForgottenAfterAMonth(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
 	for _, id := range []string{"old", "young", "new"} {
-		require.NoError(t, s.Create(t.Context(), sample(id, id)))
+		require.NoError(t, s.Create(t.Context(), sample(id, id), ""))
 	}
 	require.NoError(t, s.Delete(t.Context(), "old", 0))
 	require.NoError(t, s.Delete(t.Context(), "young", 0))
@@ -163,8 +218,9 @@ func TestDeletedAreForgottenAfterAMonth(t *testing.T) {
 	age("old", keepDeleted+time.Minute)
 	age("young", keepDeleted-time.Minute)
 	require.NoError(t, s.Delete(t.Context(), "new", 0))
-	list, err := s.List(t.Context())
+	list, unreadable, err := s.List(t.Context())
 	require.NoError(t, err)
+	require.Empty(t, unreadable)
 	var ids []string
 	for _, c := range list {
 		ids = append(ids, c.ID)
@@ -195,12 +251,16 @@ func putNewer(t *testing.T, rdb redis.UniversalClient) {
 func TestBrokenRecordIsNamed(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
+	require.NoError(t, s.Create(t.Context(), sample("good", "1"), ""))
 	for _, raw := range []string{"", "{}", "1 2 3\n{}", "1 2 3 0 ab\nnonsense"} {
 		require.NoError(t, rdb.HSet(t.Context(), keyCampaigns, "broken", raw).Err())
 		_, err := s.Get(t.Context(), "broken")
 		require.ErrorIs(t, err, errRecord, "%q", raw)
-		_, err = s.List(t.Context())
-		require.ErrorContains(t, err, "broken")
+		list, unreadable, err := s.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1, "the others are not hidden by it")
+		require.Len(t, unreadable, 1)
+		require.ErrorContains(t, unreadable[0], "broken")
 	}
 }
 
@@ -228,14 +288,14 @@ func TestStoreWithoutRedis(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	defer func() { _ = rdb.Close() }()
 	s, ctx := NewStore(rdb), t.Context()
-	require.Error(t, s.Create(ctx, sample("a", "1")))
+	require.Error(t, s.Create(ctx, sample("a", "1"), ""))
 	require.Error(t, s.Replace(ctx, sample("a", "1"), 1))
 	require.Error(t, s.Delete(ctx, "a", 1))
 	require.Error(t, s.SetService(ctx, true))
 	_, err := s.Get(ctx, "a")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, ErrNotFound)
-	_, err = s.List(ctx)
+	_, _, err = s.List(ctx)
 	require.Error(t, err)
 	_, err = s.Service(ctx)
 	require.Error(t, err)

@@ -65,6 +65,9 @@ func (k *checker) media(pointer, list string) {
 func (k *checker) release(r *Release) {
 	k.oneOf("/release/action", r.Action, []string{ActionHangup, ActionTransfer}, []string{"hold"})
 	k.oneOf("/release/wait_for", r.WaitFor, []string{WaitQueued, WaitAccepted}, []string{"delivered"})
+	if r.WaitFor == WaitQueued && r.Action == ActionTransfer {
+		k.problem("/release/wait_for", "%q goes with the action %q only: a transferred call counts as texted, which is so only once the provider has taken the text; write %q", WaitQueued, ActionHangup, WaitAccepted)
+	}
 	k.duration("/release/wait", r.Wait, minWait, maxWait)
 	k.oneOf("/release/on_timeout", r.OnTimeout, []string{ActionTransfer}, nil)
 	k.transfer(&r.Transfer)

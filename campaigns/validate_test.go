@@ -68,7 +68,7 @@ func TestFullCampaign(t *testing.T) {
 		"validity": "72h", "on_unknown": "drop", "link": {"expires_after": "365d"},
 		"offer": {"mode": "ask", "prompt": "sound:deflectd/offer,sound:en/beep", "accept": "*", "decline": "#", "timeout": "30s", "attempts": 5},
 		"prompts": {"sent": "sound:deflectd/sent", "failed": "sound:deflectd/failed"},
-		"release": {"action": "transfer", "wait_for": "queued", "wait": "30s", "on_timeout": "transfer",
+		"release": {"action": "transfer", "wait_for": "accepted", "wait": "30s", "on_timeout": "transfer",
 			"transfer": {"context": "queues", "extension": "*billing-1"}}
 	}`)
 	require.NoError(t, c.Validate(rules))
@@ -162,6 +162,7 @@ func TestProblems(t *testing.T) {
 		}},
 		{"hold", func(c *Campaign) { c.Release.Action = "hold" }},
 		{"wait for delivered", func(c *Campaign) { c.Release.WaitFor = "delivered" }},
+		{"transfer that does not wait", func(c *Campaign) { c.Release.Action, c.Release.WaitFor = "transfer", "queued" }},
 		{"wait too long", func(c *Campaign) { c.Release.Wait = Duration(time.Minute) }},
 		{"on_timeout hangup", func(c *Campaign) { c.Release.OnTimeout = "hangup" }},
 		{"transfer without an extension", func(c *Campaign) { c.Release.Transfer = Transfer{Context: "queues", Priority: 1} }},
@@ -230,6 +231,7 @@ func FuzzValidate(f *testing.F) {
 		r, err := decode("1 0 0 0 ab\n" + string(body))
 		require.NoError(t, err)
 		require.False(t, r.newer)
+		r.campaign.SetDefaults()
 		require.NoError(t, r.campaign.Validate(rules))
 		require.Equal(t, c.DNIS, r.campaign.DNIS)
 	})

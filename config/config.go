@@ -20,7 +20,7 @@ import (
 type Config struct {
 	// The telephone switches whose calls are taken.
 	Asterisk Asterisk `yaml:"asterisk"`
-	// Where campaigns, texts and records are kept.
+	// Where campaigns, texts and records are kept: a Redis 7.0 or newer, or what is compatible with it.
 	Redis Redis `yaml:"redis"`
 	// The listener for people and machines of the house: the API (with a token), and without one /metrics, /healthz and /readyz.
 	Admin Admin `yaml:"admin"`
@@ -108,7 +108,7 @@ type Admin struct {
 type Public struct {
 	// Address and port.
 	Listen string `yaml:"listen"`
-	// What the short links begin with: how a telephone reaches this listener, usually through a proxy with TLS. Keep it short: it is part of every text.
+	// What the short links begin with: how a telephone reaches this listener, usually through a proxy with TLS. No path; keep it short: it is part of every text.
 	URL string `yaml:"url"`
 }
 

@@ -39,10 +39,10 @@ func full() *Config {
 		Redis: Redis{URL: "rediss://user:secret2@redis.example.com:6380/3"},
 		Admin: Admin{
 			Listen: "[::1]:9000",
-			Tokens: []Token{{Name: "ops", Role: RoleAdmin, Hash: HashToken("test")}},
+			Tokens: []Token{{Name: "ops", Role: RoleAdmin, Hash: Secret(HashToken("test"))}},
 			Pprof:  true,
 		},
-		Public: Public{Listen: ":9001", URL: "https://txt.example.com/t"},
+		Public: Public{Listen: ":9001", URL: "https://txt.example.com"},
 		SMS: SMS{
 			Provider: ProviderMessageBird, Originator: "+18005550100",
 			MessageBird: MessageBird{AccessKey: "secret3", URL: "https://rest.example.com"},
@@ -55,7 +55,7 @@ func full() *Config {
 }
 
 func TestLoad(t *testing.T) {
-	c, err := Load("testdata/full.yaml", []string{"PATH=/bin", "DEFLECTD_CONFIG=x", "DEFLECTD_URL=x", "DEFLECTD_TOKEN=x"})
+	c, err := Load("testdata/full.yaml", []string{"PATH=/bin", "DEFLECTD_CONFIG=x"})
 	require.NoError(t, err)
 	same(t, full(), c)
 }
@@ -137,7 +137,7 @@ func TestEnvironment(t *testing.T) {
 		{"a token as JSON, with one for a first run", []string{
 			`DEFLECTD_ADMIN_TOKENS=[{"name":"ops","role":"admin","hash":"` + HashToken("a") + `"}]`, "DEFLECTD_ADMIN_TOKEN=0123456789abcdef",
 		}, func(c *Config) {
-			c.Admin.Tokens = []Token{{"ops", RoleAdmin, HashToken("a")}, {"first-run", RoleAdmin, HashToken("0123456789abcdef")}}
+			c.Admin.Tokens = []Token{{"ops", RoleAdmin, Secret(HashToken("a"))}, {"first-run", RoleAdmin, Secret(HashToken("0123456789abcdef"))}}
 		}},
 		{"a node's secret from a file", []string{`DEFLECTD_ASTERISK_NODES=[{"name":"n","url":"http://h/ari","username":"u","password_file":"` + file("p", "pw\r\n") + `"}]`}, func(c *Config) {
 			c.Asterisk.Nodes = []Node{{"n", "http://h/ari", "u", "pw"}}
@@ -160,9 +160,26 @@ func TestEnvironment(t *testing.T) {
 	})
 }
 
+// A service that is called deflectd is common, and no reason not to start.
+func TestVariablesOfAClusterArePassedOver(t *testing.T) {
+	_, err := Load("", needs(
+		"DEFLECTD_SERVICE_HOST=10.43.0.7", "DEFLECTD_SERVICE_PORT=8080", "DEFLECTD_SERVICE_PORT_HTTP_ADMIN=8080",
+		"DEFLECTD_PORT=tcp://10.43.0.7:8080", "DEFLECTD_PORT_8080_TCP=tcp://10.43.0.7:8080",
+		"DEFLECTD_PORT_8080_TCP_PROTO=tcp", "DEFLECTD_PORT_8080_TCP_PORT=8080", "DEFLECTD_PORT_8080_TCP_ADDR=10.43.0.7",
+		"DEFLECTD_PUBLIC_SERVICE_HOST=fd00::7", "DEFLECTD_PUBLIC_PORT_8081_TCP=tcp://[fd00::7]:8081",
+	))
+	require.NoError(t, err)
+}
+
 func TestEnvironmentErrors(t *testing.T) {
 	tests := []struct{ name, variable, want string }{
 		{"typo", "DEFLECTD_REDIS_ULR=x", "DEFLECTD_REDIS_ULR: unknown variable; was DEFLECTD_REDIS_URL meant?"},
+		{"a command that is not there yet", "DEFLECTD_URL=http://127.0.0.1:8080", "DEFLECTD_URL: unknown variable"},
+		{"and its token", "DEFLECTD_TOKEN=x", "DEFLECTD_TOKEN: unknown variable"},
+		{"a port like a cluster's", "DEFLECTD_PORT=8080", "DEFLECTD_PORT: unknown variable"},
+		{"another like it", "DEFLECTD_ADMIN_PORT=8080", "DEFLECTD_ADMIN_PORT: unknown variable; was DEFLECTD_ADMIN_PPROF meant?"},
+		{"an address like a cluster's", "DEFLECTD_SERVICE_HOST=pbx.example.com", "DEFLECTD_SERVICE_HOST: unknown variable"},
+		{"a path in the links", "DEFLECTD_PUBLIC_URL=https://example.com/txt/", "DEFLECTD_PUBLIC_URL: public.url: must not hold a path: the links are served at /CODE, and a path makes every text longer"},
 		{"nothing like it", "DEFLECTD_WHATEVER_THIS_IS=x", "DEFLECTD_WHATEVER_THIS_IS: unknown variable"},
 		{"unknown though empty", "DEFLECTD_WHATEVER_THIS_IS=", "DEFLECTD_WHATEVER_THIS_IS: unknown variable"},
 		{"lower case is another word", "DEFLECTD_calls_max=1", "DEFLECTD_calls_max: unknown variable"},
@@ -220,6 +237,9 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	for _, s := range shown {
 		require.NotRegexp(t, `secret[0-9]|7365637265743[0-9]`, s)
 	}
+	for _, s := range shown {
+		require.NotContains(t, s, HashToken("test"), "a hash of what people made up can be reversed")
+	}
 	require.Contains(t, c.String(), "application: deflectd-a")
 	require.Contains(t, logged.String(), "config.asterisk.application=deflectd-a")
 	require.Empty(t, fmt.Sprint(Secret("")))
@@ -227,11 +247,12 @@ func TestSecretsAreNeverShown(t *testing.T) {
 
 func TestStringCanBeLoaded(t *testing.T) {
 	c := full()
-	c.Redis.URL = ""
+	c.Redis.URL, c.Admin.Tokens = "", nil
 	back, err := parse("", []byte(c.String()), []string{"DEFLECTD_REDIS_URL=redis://127.0.0.1:6379/0"})
 	require.NoError(t, err)
 	want := full()
 	want.Asterisk.Nodes[0].Password, want.Asterisk.Nodes[1].Password = masked, masked
+	want.Admin.Tokens = []Token{}
 	want.SMS.MessageBird.AccessKey, want.Redis = masked, Default().Redis
 	same(t, want, back)
 }
@@ -244,7 +265,7 @@ func TestWarnings(t *testing.T) {
 	require.NoError(t, err)
 	var lines []string
 	for _, p := range c.Warnings() {
-		lines = append(lines, c.Describe(p))
+		lines = append(lines, p.describe("f.yaml"))
 	}
 	require.Equal(t, []string{
 		"f.yaml:2: public.url: is not https: telephones warn of such links, and carriers reject some",
@@ -255,18 +276,11 @@ func TestWarnings(t *testing.T) {
 	require.Empty(t, full().Warnings())
 }
 
-func TestValidate(t *testing.T) {
-	require.NoError(t, full().Validate())
-	c := full()
-	c.Calls.Max = -1
-	require.EqualError(t, c.Validate(), "configuration: calls.max: must be from 1 to 1000000")
-}
-
 func TestToken(t *testing.T) {
 	secret, hash := NewToken()
 	require.Regexp(t, `^dfl_[A-Za-z0-9_-]{43}$`, secret)
 	require.True(t, wellFormedHash(hash))
-	token := Token{Hash: hash}
+	token := Token{Hash: Secret(hash)}
 	require.True(t, token.Matches(secret))
 	require.False(t, token.Matches(secret+"x"))
 	require.False(t, token.Matches(""))
@@ -328,7 +342,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		require.NoError(t, c.Validate())
+		require.Empty(t, c.check())
 		require.NotEmpty(t, c.String())
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,8 +18,26 @@ const (
 	adminTokenVariable = envPrefix + "ADMIN_TOKEN"
 )
 
-// commandVariables belong to the command line, not to the configuration.
-var commandVariables = []string{envPrefix + "CONFIG", envPrefix + "URL", envPrefix + "TOKEN"}
+// configVariable belongs to the command line, not to the configuration.
+const configVariable = envPrefix + "CONFIG"
+
+// Kubernetes puts the addresses of services into the environment of every
+// container, and Docker those of linked ones: that of a service "deflectd" or
+// "deflectd-public" looks like ours. Kubernetes' own documentation, "Discovering
+// services", has the names; the values keep what was meant for us, such as
+// DEFLECTD_ADMIN_PORT=8080, from passing as one of them.
+var (
+	serviceHost = regexp.MustCompile(`^DEFLECTD_(\w+_)?(SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP)_ADDR)=[0-9A-Fa-f.:]+$`)
+	servicePort = regexp.MustCompile(`^DEFLECTD_(\w+_)?(SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_PORT)=\d+$`)
+	serviceURL  = regexp.MustCompile(`^DEFLECTD_(\w+_)?PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://`)
+	serviceKind = regexp.MustCompile(`^DEFLECTD_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_PROTO=(tcp|udp|sctp)$`)
+)
+
+// ofCluster says whether a variable was put there by Kubernetes or Docker.
+func ofCluster(entry string) bool {
+	return serviceHost.MatchString(entry) || servicePort.MatchString(entry) ||
+		serviceURL.MatchString(entry) || serviceKind.MatchString(entry)
+}
 
 // setting is one key that a variable can set: a value, or a list.
 type setting struct {
@@ -76,7 +95,7 @@ func (d *decoder) environment(c *Config, environ []string) {
 	given := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(commandVariables, name) {
+		if strings.HasPrefix(name, envPrefix) && name != configVariable && !ofCluster(entry) {
 			given[name] = value
 		}
 	}
@@ -125,8 +144,8 @@ func (d *decoder) override(s setting, value string) {
 	}
 }
 
-// adminToken adds the token of the first run. It is hashed at once: what is
-// kept is no secret.
+// adminToken adds the token of the first run, hashed. People make it up, so it
+// can be found from its hash by trying: that is a secret too.
 func (d *decoder) adminToken(c *Config, secret string) {
 	for _, r := range secret {
 		if r <= ' ' || r > '~' {
@@ -138,7 +157,7 @@ func (d *decoder) adminToken(c *Config, secret string) {
 		d.problem(nil, "", "must have at least %d characters; `deflectd token` makes a good one", minAdminToken)
 		return
 	}
-	c.Admin.Tokens = append(slices.Clip(c.Admin.Tokens), Token{Name: "first-run", Role: RoleAdmin, Hash: HashToken(secret)})
+	c.Admin.Tokens = append(slices.Clip(c.Admin.Tokens), Token{Name: "first-run", Role: RoleAdmin, Hash: Secret(HashToken(secret))})
 }
 
 func scalarNode(value string) *yaml.Node {

@@ -179,6 +179,8 @@ and then the environment, which wins. [deploy/deflectd.yaml](../deploy/deflectd.
 every service.
 
 - An unknown key is an error, and so is an unknown variable that begins with ` + "`DEFLECTD_`" + `.
+- The variables that Kubernetes and Docker set for a service called deflectd or deflectd-… are passed over:
+  ` + "`DEFLECTD_SERVICE_HOST`, `DEFLECTD_SERVICE_PORT`, `DEFLECTD_PORT=tcp://…`, `DEFLECTD_PORT_8080_TCP`" + ` and their kin.
 - A key without a value, and an empty variable, count as not given.
 - Lists in a variable are separated by commas: ` + "`DEFLECTD_NUMBERS_COUNTRIES=US,CA`" + `. Lists of objects are JSON:
   ` + "`DEFLECTD_ASTERISK_NODES='[{\"name\": \"pbx1\", \"url\": \"http://127.0.0.1:8088/ari\", \"username\": \"deflectd\", \"password\": \"…\"}]'`" + `.

@@ -29,13 +29,13 @@ type Token struct {
 	// What it may do: admin.
 	Role Role `yaml:"role"`
 	// Its hash, as deflectd token prints it.
-	Hash string `yaml:"hash"`
+	Hash Secret `yaml:"hash"`
 }
 
 // Matches says whether secret is the token this entry holds the hash of. It
 // takes the same time whatever the difference is.
 func (t Token) Matches(secret string) bool {
-	return subtle.ConstantTimeCompare([]byte(HashToken(secret)), []byte(t.Hash)) == 1
+	return subtle.ConstantTimeCompare([]byte(HashToken(secret)), []byte(t.Hash.Reveal())) == 1
 }
 
 // NewToken makes a token: 256 random bits in unpadded base64url after "dfl_",
@@ -48,8 +48,10 @@ func NewToken() (secret, hash string) {
 }
 
 // HashToken is the hash of a token as the configuration holds it. A plain
-// SHA-256 is right here, unlike for passwords: 256 random bits cannot be
-// guessed however fast the hash is, and every request computes it.
+// SHA-256 is right for tokens of NewToken, unlike for passwords: 256 random bits
+// cannot be guessed however fast the hash is, and every request computes it.
+// DEFLECTD_ADMIN_TOKEN is made by people and may be guessed from its hash, which
+// therefore is never written anywhere; and it is for a first run.
 func HashToken(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hashPrefix + hex.EncodeToString(sum[:])

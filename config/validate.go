@@ -35,16 +35,6 @@ const (
 	maxCalls     = 1_000_000
 )
 
-// Validate checks a configuration that was put together by hand, as Load does
-// with one that was read, and brings numbers, countries and URLs into their
-// one spelling. The error is an *Error.
-func (c *Config) Validate() error {
-	if problems := c.check(); len(problems) > 0 {
-		return &Error{File: c.file, Problems: problems}
-	}
-	return nil
-}
-
 // checker collects problems and knows where each key was given.
 type checker struct {
 	places   map[string]place
@@ -62,6 +52,9 @@ func (c *Config) check() []Problem {
 	k.listeners(c)
 	k.tokens(c.Admin.Tokens)
 	c.Public.URL = k.baseURL("public.url", c.Public.URL, "https://txt.example.com")
+	if u, err := url.Parse(c.Public.URL); err == nil && u.Host != "" && u.Path != "" {
+		k.report("public.url", "must not hold a path: the links are served at /CODE, and a path makes every text longer")
+	}
 	k.sms(&c.SMS)
 	k.numbers(&c.Numbers)
 	k.between("calls.max", c.Calls.Max, 1, maxCalls)
@@ -175,7 +168,7 @@ func (k *checker) tokens(tokens []Token) {
 		} else {
 			k.oneOf(key+".role", string(t.Role), string(RoleAdmin))
 		}
-		if !wellFormedHash(t.Hash) {
+		if !wellFormedHash(t.Hash.Reveal()) {
 			k.report(key+".hash", "must be sha256: and 64 hexadecimal digits; `deflectd token` prints a token and its hash")
 		}
 	}

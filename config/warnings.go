@@ -23,9 +23,6 @@ func (c *Config) Warnings() []Problem {
 	return k.problems
 }
 
-// Describe is p as one line, with the place in the file or the variable.
-func (c *Config) Describe(p Problem) string { return p.describe(c.file) }
-
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

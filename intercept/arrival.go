@@ -18,8 +18,14 @@ type Arrival struct {
 	// Extension, CallerNumber and RDNIS are the channel's own; they stand in
 	// for arguments that are not there.
 	Extension, CallerNumber, RDNIS string
+	// Presentation is what CALLERID(num-pres) holds, where that is known; it
+	// stands in for the argument pres.
+	Presentation string
 	// Created is when the switch made the channel.
 	Created time.Time
+	// Stopping says of an orphan that nothing had failed: it was let go because
+	// the daemon was being stopped.
+	Stopping bool
 }
 
 // identity is who calls whom, as it was given: raw, never trusted.
@@ -54,6 +60,9 @@ func (a *Arrival) identity() identity {
 		case key == "pres" && !id.presented && value != "":
 			id.presentation, id.presented = value, true
 		}
+	}
+	if !id.presented && a.Presentation != "" {
+		id.presentation, id.presented = a.Presentation, true
 	}
 	return id
 }

@@ -68,13 +68,41 @@ func TestPresentation(t *testing.T) {
 				call, _ := s.play(t)
 				require.Equal(t, test.reason, call.Reason)
 				require.Equal(t, test.said, strings.Join(s.said, ", "))
-				if call.Reason == report.ANIWithheld {
-					require.Empty(t, call.ANI, "what is withheld is not kept")
-				} else {
+				if call.Reason == report.KeypressDecline {
 					require.Equal(t, mobile, call.ANI)
+				} else {
+					require.Empty(t, call.ANI, "what may be withheld is not kept")
 				}
 				require.Equal(t, dialled, call.DNIS)
 			})
+		})
+	}
+}
+
+// TestPeopleAreKeptOnceTheyMayBe checks whose numbers a record holds, by what is
+// known of the presentation.
+func TestPeopleAreKeptOnceTheyMayBe(t *testing.T) {
+	const forwarder = "4155550199"
+	for pres, kept := range map[string]bool{"known": true, "": false, "pres=": false, "pres=prohib": false, "pres=allowed": true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			s.arrival.Args = []string{"dnis=" + dialled, "ani=" + mobile, pres, "rdnis=" + forwarder}
+			if pres == "known" {
+				s.arrival.Presentation = "allowed"
+			}
+			call, _ := s.play(t)
+			require.Equal(t, report.ANIForwarded, call.Reason, "passed for another reason")
+			s.i.Orphaned(t.Context(), s.arrival)
+			orphan := s.ledger.records[1]
+			require.Equal(t, report.Orphaned, orphan.Reason)
+			for _, call := range []report.Call{call, orphan} {
+				require.Equal(t, dialled, call.DNIS)
+				if kept {
+					require.Equal(t, []string{mobile, forwarder}, []string{call.ANI, call.Diverted})
+				} else {
+					require.Equal(t, []string{"", ""}, []string{call.ANI, call.Diverted}, pres)
+				}
+			}
 		})
 	}
 }

@@ -14,19 +14,24 @@ import (
 	"deflectd/campaigns/report"
 )
 
-// How long each step may take. A caller must notice within five seconds that
-// something broke, so the longest chain of commands that all hang (a prompt
-// that does not start, its stopping, the variables, the way back) stays below.
+// How long each step may take.
 const (
 	// commandLimit bounds a command of the script.
 	commandLimit = 1500 * time.Millisecond
 	// letGoLimit bounds each command of letting a call go.
 	letGoLimit = time.Second
+	// wayBack is what letting a call go takes at most: the variables, and the
+	// way itself. It is kept free of all that comes before.
+	wayBack = 2 * letGoLimit
+	// outLimit is in how much time after the first command that the switch does
+	// not answer the call is out of our hands. Nobody is to be kept for five
+	// seconds by what is broken; the rest is for finding out why a call has gone.
+	outLimit = 4500 * time.Millisecond
 	// promptLimit bounds a prompt: one whose end is never told must not hold
 	// the caller for ever.
 	promptLimit = 2 * time.Minute
 	// goneLimit is what the switch gets to say why a channel has gone, when a
-	// command was the first to find out.
+	// command, or a prompt that ended too soon, was the first to find out.
 	goneLimit = 200 * time.Millisecond
 )
 
@@ -64,10 +69,19 @@ type call struct {
 	state    message.State
 	asked    time.Time // when the text was asked for
 
+	// out is when the call must be out of our hands; zero while the switch
+	// answers.
+	out time.Time
+	// doubted is the prompt that failed last: it is counted once it is known
+	// that it did not fail because the call ended. doubtedAt is when it failed.
+	doubted   string
+	doubtedAt time.Time
+
 	// What may befall it at any time.
 	hungUp   bool // the caller is gone
 	left     bool // the switch took it back: it is in the dialplan
 	lost     bool // its events are lost
+	lostBy   report.Reason
 	cutShort bool // it is to end now
 
 	mu     sync.Mutex
@@ -108,15 +122,15 @@ func (c *call) decide() *ending {
 	c.numbers = c.i.rules.read(&c.who)
 	f := c.i.rules.look(&c.numbers)
 	f.draining = c.draining
-	f.overloaded = c.i.gate.refuses()
+	f.storeDown = c.i.storeUp != nil && !c.i.storeUp()
 	if c.campaign = f.campaign; c.campaign != nil {
 		// Where the text need not be taken before the call is released, it may
 		// as well wait in the outbox for the provider to come back.
-		f.providerDown = c.campaign.Release.WaitFor != campaigns.WaitQueued && !c.i.texts.ProviderUp()
+		f.providerDown = waits(&c.campaign.Release) && !c.i.texts.ProviderUp()
 	}
 	v := decide(&f)
 	c.describe()
-	if v == (verdict{}) && !c.who.presented {
+	if v == intercepted && !c.who.presented {
 		// One request, and only for a call that all else speaks for.
 		if end := c.askPresentation(); end != nil {
 			return end
@@ -126,8 +140,11 @@ func (c *call) decide() *ending {
 		c.describe()
 		v = decide(&f)
 	}
+	if v == intercepted && c.i.gate.refuses() {
+		v = verdict{report.Passed, report.Overload}
+	}
 	c.i.metrics.decision.Observe(time.Since(began).Seconds())
-	if v == (verdict{}) {
+	if v == intercepted {
 		c.step("intercepted", "")
 		return nil
 	}
@@ -181,10 +198,14 @@ func (c *call) broken(what string, err error) *ending {
 
 // cause puts an error into words that hold no data.
 func cause(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
+	case refused(err):
+		return "refused"
+	default:
+		return "the connection broke"
 	}
-	return "refused"
 }
 
 // offer asks whether the caller wants the text, as often as the campaign says.
@@ -207,6 +228,8 @@ func (c *call) offer() *ending {
 		case c.choice == accepts:
 			c.stopPrompt()
 			return nil
+		case c.unheard && c.faulted():
+			return &ending{report.Failed, report.SwitchLost, letGo, ""}
 		case c.unheard:
 			return &ending{report.Failed, report.PromptFailed, letGo, ""}
 		}
@@ -227,15 +250,15 @@ func (c *call) ask(o *campaigns.Offer, decided func() bool) {
 }
 
 // play starts a prompt in the place of the one that plays; nothing does where
-// the campaign has none. A prompt that cannot be played is counted, and
-// unheard is set.
+// the campaign has none, or where the switch has stopped to answer. When it
+// cannot be played, unheard is set.
 func (c *call) play(media, which string) {
 	c.unheard = false
 	if c.interrupted() {
 		return
 	}
 	c.stopPrompt()
-	if media == "" {
+	if media == "" || c.faulted() {
 		return
 	}
 	c.prompt, c.speaking = which, true
@@ -250,6 +273,10 @@ func (c *call) play(media, which string) {
 		c.step("prompt", which)
 	case c.interrupted():
 		c.speaking = false
+	case !refused(err):
+		// It is not the prompt that is at fault.
+		c.speaking, c.unheard = false, true
+		c.step("play failed", cause(err))
 	case c.speaking:
 		c.promptFailed(cause(err))
 	}
@@ -260,11 +287,22 @@ func (c *call) playOut(limit time.Duration) {
 	c.await(limit, func() bool { return !c.speaking })
 }
 
-// promptFailed counts a prompt that was not heard.
+// promptFailed notes a prompt that was not heard. When a call ends, so do its
+// prompts, and that may be told first: a prompt is not counted as failed when
+// the call turns out to have ended with it.
 func (c *call) promptFailed(why string) {
+	c.countPrompt()
 	c.speaking, c.unheard = false, true
-	c.i.metrics.promptsFailed.WithLabelValues(c.prompt).Inc()
+	c.doubted, c.doubtedAt = c.prompt, time.Now()
 	c.step("prompt failed", c.prompt+": "+why)
+}
+
+// countPrompt counts the prompt that failed last.
+func (c *call) countPrompt() {
+	if c.doubted != "" {
+		c.i.metrics.promptsFailed.WithLabelValues(c.doubted).Inc()
+		c.doubted = ""
+	}
 }
 
 // stopPrompt stops the prompt that plays. Where that fails it is tried again
@@ -284,17 +322,43 @@ func (c *call) stopPrompt() {
 // command carries out one command of the channel. When the channel turns out
 // to be gone, it finds out why.
 func (c *call) command(limit time.Duration, do func(context.Context) error) error {
+	err := c.try(limit, wayBack, do)
+	if gone(err) {
+		c.whyGone()
+	}
+	return err
+}
+
+// try carries out one command of the channel, and no more. The first that the
+// switch does not answer sets the time by which the call is to be out of our
+// hands, of which keep is left for others.
+func (c *call) try(limit, keep time.Duration, do func(context.Context) error) error {
+	began := time.Now()
+	if limit = c.within(limit, keep); limit <= 0 {
+		return context.DeadlineExceeded
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()
 	err := do(ctx)
-	switch {
-	case err == nil:
-	case gone(err) && !c.hungUp && !c.left:
-		c.whyGone()
-	default:
-		c.drainEvents() // they may tell why
+	if err == nil {
+		return nil
 	}
+	if !c.faulted() && !gone(err) && !refused(err) {
+		c.out = began.Add(outLimit)
+	}
+	c.drainEvents() // they may tell why
 	return err
+}
+
+// faulted tells whether the switch has failed to answer.
+func (c *call) faulted() bool { return !c.out.IsZero() }
+
+// within is how much of limit there is time for when keep is to be left.
+func (c *call) within(limit, keep time.Duration) time.Duration {
+	if !c.faulted() {
+		return limit
+	}
+	return max(0, min(limit, time.Until(c.out)-keep))
 }
 
 // settle says that something has happened to the call.

@@ -378,15 +378,6 @@ func TestScripts(t *testing.T) {
 			outcome{report.Failed, report.MessageTimeout, says("answer", "set", "continue"), 100 * ms},
 		},
 		{
-			"unknown, and released all the same",
-			func(s *scene) {
-				s.key("1")
-				s.campaign.Release.OnTimeout = campaigns.ActionHangup
-				s.box.states = []message.State{message.Sending, message.Unknown}
-			},
-			outcome{report.Deflected, report.Released, says("answer", "hangup"), 100 * ms},
-		},
-		{
 			"no more news",
 			func(s *scene) {
 				s.key("1")
@@ -399,7 +390,6 @@ func TestScripts(t *testing.T) {
 			"expired",
 			func(s *scene) {
 				s.key("1")
-				s.campaign.Release.OnTimeout = campaigns.ActionHangup
 				s.box.states = []message.State{message.Expired}
 			},
 			outcome{report.Failed, report.MessageTimeout, says("answer", "set", "continue"), 50 * ms},
@@ -637,7 +627,7 @@ func TestTimeoutTransfers(t *testing.T) {
 	for state, want := range map[message.State]string{message.Sending: "queues,s,1", message.Failed: ""} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t)
-			s.campaign.Release.Transfer = campaigns.Transfer{Context: "queues"}
+			s.campaign.Release.Transfer = campaigns.Transfer{Context: "queues", Extension: "s", Priority: 1}
 			s.box.states = []message.State{state}
 			s.key("1")
 			s.play(t)
@@ -697,7 +687,7 @@ func TestHeldCalls(t *testing.T) {
 			runtime.Gosched() // one after another: at once it would be an overload
 		}
 	}
-	require.Len(t, i.Active(), held)
+	require.Equal(t, held, len(i.Active())) //nolint:testifylint // a thousand calls are nothing to print
 	each := (memory() - before) / held
 	t.Logf("%d bytes for each call", each)
 	require.Less(t, each, uint64(most))

@@ -22,7 +22,7 @@ type facts struct {
 
 	serviceOff   bool
 	draining     bool
-	overloaded   bool
+	storeDown    bool // it is known that Redis does not answer
 	providerDown bool // and the campaign waits for the provider
 }
 
@@ -33,7 +33,11 @@ type verdict struct {
 	reason  report.Reason
 }
 
-// decide says whether a call is intercepted, and if not, why.
+var intercepted verdict
+
+// decide says whether a call is intercepted, and if not, why. The gate is asked
+// afterwards, and only for a call that nothing else speaks against: so the share
+// of calls that it takes is a share of those.
 //
 // Several reasons may hold at once and one is recorded, so the order is chosen
 // for the figures to be true: first what makes the call none of ours, for the
@@ -68,13 +72,13 @@ func decide(f *facts) verdict {
 		return verdict{report.Passed, report.ServiceOff}
 	case f.draining:
 		return verdict{report.Passed, report.ShuttingDown}
-	case f.overloaded:
-		return verdict{report.Passed, report.Overload}
+	// Nobody is offered what they then do not get.
+	case f.storeDown:
+		return verdict{report.Failed, report.StoreDown}
 	case f.providerDown:
-		// Nobody is offered what they then do not get.
 		return verdict{report.Failed, report.ProviderDown}
 	default:
-		return verdict{}
+		return intercepted
 	}
 }
 

@@ -25,7 +25,7 @@ func TestDecide(t *testing.T) {
 		want verdict
 	}{
 		{func() { f.providerDown = true }, verdict{report.Failed, report.ProviderDown}},
-		{func() { f.overloaded = true }, verdict{report.Passed, report.Overload}},
+		{func() { f.storeDown = true }, verdict{report.Failed, report.StoreDown}},
 		{func() { f.draining = true }, verdict{report.Passed, report.ShuttingDown}},
 		{func() { f.serviceOff = true }, verdict{report.Passed, report.ServiceOff}},
 		{func() { f.abroad = true }, verdict{report.Passed, report.CountryNotAllowed}},
@@ -75,8 +75,7 @@ func BenchmarkDecision(b *testing.B) {
 			withheld: prohibited(id.presentation) || phone.Withheld(id.ani),
 		}
 		f := r.look(&n)
-		f.overloaded = g.refuses()
-		if v := decide(&f); v != (verdict{}) {
+		if v := decide(&f); v != intercepted || g.refuses() {
 			b.Fatal(v)
 		}
 	}

@@ -47,7 +47,14 @@ type goneError struct{}
 func (goneError) Error() string { return "channel has left" }
 func (goneError) Gone() bool    { return true }
 
-var errRefused = errors.New("500 from the switch")
+// refusedError is what it answers when the switch says no.
+type refusedError struct{}
+
+func (refusedError) Error() string { return "500 from the switch" }
+func (refusedError) Refused() bool { return true }
+
+// errBroken is a command whose answer did not come.
+var errBroken = errors.New("connection reset by peer")
 
 // channel is a scripted channel. It plays every prompt for as long as the
 // script says and does as it is told, except where a function of the script
@@ -63,14 +70,18 @@ type channel struct {
 	err      error
 	instead  map[string]func(context.Context) error // by command
 	variable string
-	vars     map[string]string
-	finish   *time.Timer
+	// silentFrom is the number of the first command that is never answered, and
+	// none is after it; silentSince is when that was. Below 0: all are answered.
+	silentFrom  int
+	silentSince time.Time
+	vars        map[string]string
+	finish      *time.Timer
 }
 
 func newChannel() *channel {
 	return &channel{
 		events: make(chan arilib.Event, 64), length: 2 * time.Second,
-		instead: map[string]func(context.Context) error{}, vars: map[string]string{}, variable: "allowed",
+		silentFrom: -1, instead: map[string]func(context.Context) error{}, vars: map[string]string{}, variable: "allowed",
 	}
 }
 
@@ -89,12 +100,19 @@ func (ch *channel) say(ctx context.Context, command string) (instead bool, err e
 	ch.mu.Lock()
 	ch.said = append(ch.said, command)
 	closed := ch.closed
+	silent := ch.silentFrom >= 0 && len(ch.said) > ch.silentFrom
+	if silent && ch.silentSince.IsZero() {
+		ch.silentSince = time.Now()
+	}
 	verb, _, _ := strings.Cut(command, " ")
 	f := ch.instead[command]
 	if f == nil {
 		f = ch.instead[verb]
 	}
 	ch.mu.Unlock()
+	if silent {
+		return true, hang(ctx)
+	}
 	if f != nil {
 		return true, f(ctx)
 	}
@@ -221,7 +239,9 @@ func hang(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func refuse(context.Context) error { return errRefused }
+func refuse(context.Context) error { return refusedError{} }
+
+func breaks(context.Context) error { return errBroken }
 
 // phoneBook is a directory of one campaign.
 type phoneBook struct {

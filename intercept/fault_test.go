@@ -19,6 +19,12 @@ import (
 
 var errLost = errors.New("switch lost")
 
+// overflowError is the end of a call whose events were not taken in time.
+type overflowError struct{}
+
+func (overflowError) Error() string  { return "queue of events is full" }
+func (overflowError) Overflow() bool { return true }
+
 // TestFaults breaks the switch, the daemon or the call in every step: the call
 // is out of our hands within five seconds, with one record that is true.
 func TestFaults(t *testing.T) {
@@ -53,7 +59,45 @@ func TestFaults(t *testing.T) {
 					s.on(verb, hang)
 				}
 			},
-			outcome{report.Failed, report.PromptFailed, says("answer", offerPrompt, "stop", "set", "continue"), 0},
+			outcome{report.Failed, report.SwitchLost, says("answer", offerPrompt, "stop", "set", "continue"), 4500 * time.Millisecond},
+		},
+		{
+			"the connection breaks at the prompt",
+			func(s *scene) { s.on("play", breaks) },
+			outcome{report.Failed, report.SwitchLost, says("answer", offerPrompt, "stop", "set", "continue"), 0},
+		},
+		{
+			"the offer does not play, and the way back breaks",
+			func(s *scene) {
+				s.instead["play"] = func(context.Context) error {
+					s.finished("playback-1", "failed")
+					s.after(100*time.Millisecond, func() { s.close(errLost) })
+					return nil
+				}
+				s.on("set", func(ctx context.Context) error {
+					time.Sleep(200 * time.Millisecond)
+					return errBroken
+				})
+			},
+			outcome{report.Failed, report.SwitchLost, says("answer", offerPrompt, "set", "continue"), 0},
+		},
+		{
+			"the variables do not find the call",
+			func(s *scene) {
+				s.key("2")
+				s.on("set", func(context.Context) error { return goneError{} })
+			},
+			outcome{report.Declined, report.KeypressDecline, says("answer", "set", "continue"), 0},
+		},
+		{
+			"the call is gone, and the way back finds out",
+			func(s *scene) {
+				s.key("2")
+				for _, verb := range []string{"set", "continue"} {
+					s.on(verb, func(context.Context) error { return goneError{} })
+				}
+			},
+			outcome{report.Declined, report.KeypressDecline, says("answer", "set", "continue"), goneLimit},
 		},
 		{
 			"the variables are refused",
@@ -69,7 +113,7 @@ func TestFaults(t *testing.T) {
 				s.key("2")
 				s.instead["continue"] = func(context.Context) error {
 					s.on("continue", nil)
-					return errRefused
+					return refusedError{}
 				}
 			},
 			outcome{report.Declined, report.KeypressDecline, says("answer", "set", "continue", "continue"), 0},
@@ -87,7 +131,7 @@ func TestFaults(t *testing.T) {
 			func(s *scene) {
 				s.instead["stop"] = func(context.Context) error {
 					s.on("stop", nil)
-					return errRefused
+					return refusedError{}
 				}
 				s.campaign.Release.Action = campaigns.ActionTransfer
 				s.after(time.Second, func() { s.key("1") })
@@ -100,7 +144,7 @@ func TestFaults(t *testing.T) {
 				s.key("1")
 				s.instead["hangup"] = func(context.Context) error {
 					s.on("hangup", nil)
-					return errRefused
+					return refusedError{}
 				}
 			},
 			outcome{report.Deflected, report.Released, says("answer", "hangup", "hangup"), 0},
@@ -123,7 +167,7 @@ func TestFaults(t *testing.T) {
 				s.key("1")
 				s.on("hangup", hang)
 			},
-			outcome{report.Failed, report.SwitchLost, says("answer", "hangup", "hangup", "set", "continue"), 0},
+			outcome{report.Failed, report.SwitchLost, says("answer", "hangup", "set", "continue"), 0},
 		},
 		{
 			"the caller was first",
@@ -178,6 +222,20 @@ func TestFaults(t *testing.T) {
 			func(s *scene) { s.close(errLost) },
 			outcome{report.Failed, report.SwitchLost, says("set", "continue"), 0},
 		},
+		{
+			"too slow for the events",
+			func(s *scene) { s.after(time.Second, func() { s.close(overflowError{}) }) },
+			outcome{report.Failed, report.Internal, says("answer", offerPrompt, "stop", "set", "continue"), time.Second},
+		},
+		{
+			"too slow for the events of a call that has its text",
+			func(s *scene) {
+				s.key("1")
+				s.campaign.Prompts.Sent = "sound:sent"
+				s.after(time.Second, func() { s.close(overflowError{}) })
+			},
+			outcome{report.Failed, report.Internal, says("answer", "play sound:sent", "stop", "set", "continue"), time.Second},
+		},
 
 		// The dead man's switch, or an administrator, moves the call.
 		{
@@ -219,6 +277,28 @@ func TestFaults(t *testing.T) {
 			func(s *scene) {
 				s.key("1")
 				s.campaign.Prompts.Sent = "sound:sent"
+				s.after(time.Second, s.leave)
+			},
+			outcome{report.Texted, report.ToTransfer, says("answer", "play sound:sent"), time.Second},
+		},
+
+		{
+			"taken back, and the provider has not taken the text that was promised",
+			func(s *scene) {
+				s.key("1")
+				s.campaign.Prompts.Sent = "sound:sent"
+				s.campaign.Release.WaitFor = campaigns.WaitQueued
+				s.box.states = nil
+				s.after(time.Second, s.leave)
+			},
+			outcome{report.Failed, report.SwitchLost, says("answer", "play sound:sent"), time.Second},
+		},
+		{
+			"taken back, and the provider has taken the text that was promised",
+			func(s *scene) {
+				s.key("1")
+				s.campaign.Prompts.Sent = "sound:sent"
+				s.campaign.Release.WaitFor = campaigns.WaitQueued
 				s.after(time.Second, s.leave)
 			},
 			outcome{report.Texted, report.ToTransfer, says("answer", "play sound:sent"), time.Second},
@@ -351,7 +431,8 @@ func TestStoreAwayAndHungUp(t *testing.T) {
 func TestOrphaned(t *testing.T) {
 	s := newScene(t)
 	s.start().Orphaned(t.Context(), Arrival{
-		Channel: arrival.Channel, Node: "pbx1", Extension: dialled, CallerNumber: mobile, Created: arrival.Created,
+		Channel: arrival.Channel, Node: "pbx1", Args: []string{"pres=allowed"},
+		Extension: dialled, CallerNumber: mobile, Created: arrival.Created,
 	})
 	require.Len(t, s.ledger.records, 1)
 	got := s.ledger.records[0]
@@ -361,4 +442,11 @@ func TestOrphaned(t *testing.T) {
 	require.Equal(t, "billing", got.Campaign)
 	require.Equal(t, arrival.Created, got.Started)
 	require.Equal(t, mobile, got.ANI)
+
+	stopped := arrival
+	stopped.Stopping = true
+	s.i.Orphaned(t.Context(), stopped)
+	got = s.ledger.records[1]
+	require.Equal(t, report.Passed, got.Outcome)
+	require.Equal(t, report.ShuttingDown, got.Reason)
 }

@@ -51,8 +51,8 @@ type gate struct {
 
 // enter counts a call in.
 func (g *gate) enter() {
-	g.active.Add(1)
 	g.setting.Add(1)
+	g.active.Add(1)
 }
 
 // settled says that something has happened to a call: it was answered or is

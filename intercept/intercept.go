@@ -30,13 +30,16 @@ import (
 
 // Channel is a call's channel on the switch. A command that finds that the
 // channel is no longer in the application answers an error with a method
-// Gone() bool that says true; that is the caller hanging up, not a fault.
+// Gone() bool that says true; that is the caller hanging up, not a fault. One
+// that the switch answers and does not carry out has a method Refused() bool
+// that says true.
 type Channel interface {
 	ID() string
 	Node() string
 	// Events are the channel's events in order; it is closed when the channel
 	// has left the application or is lost, and Err then says which: nil when
-	// it left.
+	// it left. An error with a method Overflow() bool that says true means that
+	// the events were not taken in time.
 	Events() <-chan arilib.Event
 	Err() error
 	Answer(ctx context.Context) error
@@ -80,7 +83,11 @@ type Options struct {
 	Grace     time.Duration // what live calls get to finish by themselves on Drain; 3 s by default
 	// Latency is how long the switch takes for a command at present; nil where
 	// that is not known.
-	Latency    func() time.Duration
+	Latency func() time.Duration
+	// StoreUp tells whether Redis answers, as far as is known; nil where that is
+	// not watched. While it does not, no text can be made durable, and none is
+	// offered.
+	StoreUp    func() bool
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -98,6 +105,7 @@ type Interceptor struct {
 	texts   texts
 	records Recorder
 	secret  func() []byte
+	storeUp func() bool
 	// spare makes call ids unguessable while the service's secret is unknown.
 	spare   []byte
 	grace   time.Duration
@@ -131,6 +139,7 @@ func newInterceptor(o Options, t texts) *Interceptor {
 		texts:   t,
 		records: o.Recorder,
 		secret:  o.Secret,
+		storeUp: o.StoreUp,
 		spare:   []byte(rand.Text()),
 		grace:   o.Grace,
 		gate:    gate{max: int64(o.MaxCalls), latency: o.Latency},
@@ -156,7 +165,8 @@ func (i *Interceptor) Handle(ctx context.Context, ch Channel, a Arrival) {
 }
 
 // Orphaned records a call that was found in the application without anybody
-// to handle it, and was let go: the one that handled it is gone.
+// to handle it, and was let go: the one that handled it is gone, or the daemon
+// was being stopped when it came.
 func (i *Interceptor) Orphaned(_ context.Context, a Arrival) {
 	id := a.identity()
 	n := i.rules.read(&id)
@@ -170,6 +180,9 @@ func (i *Interceptor) Orphaned(_ context.Context, a Arrival) {
 		rec.Started = a.Created
 	}
 	rec.Outcome, rec.Reason, rec.Ended = report.Failed, report.Orphaned, now
+	if a.Stopping {
+		rec.Outcome, rec.Reason = report.Passed, report.ShuttingDown
+	}
 	i.log.Warn("a call that nobody handled was let go", "call", rec.ID, "campaign", rec.Campaign, "node", rec.Node)
 	i.records.Record(rec.Call)
 }
@@ -309,7 +322,6 @@ func (i *Interceptor) newRecord(a *Arrival, id *identity, now time.Time) record 
 		Channel:      a.Channel,
 		DNIS:         shown(id.dnis),
 		Presentation: shown(id.presentation),
-		Diverted:     shown(id.rdnis),
 		Started:      now,
 	}}
 }
@@ -318,4 +330,11 @@ func (i *Interceptor) newRecord(a *Arrival, id *identity, now time.Time) record 
 func gone(err error) bool {
 	var g interface{ Gone() bool }
 	return errors.As(err, &g) && g.Gone()
+}
+
+// refused tells whether a command failed because the switch answered no. Any
+// other failure is a switch that does not answer.
+func refused(err error) bool {
+	var r interface{ Refused() bool }
+	return errors.As(err, &r) && r.Refused()
 }

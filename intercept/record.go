@@ -11,21 +11,23 @@ import (
 // record is the record of a call while it grows.
 type record struct{ report.Call }
 
-// describe says who called whom. A number that its owner withholds is not
-// kept.
+// describe says who called whom. The numbers of people are kept once it is
+// known that they may be shown.
 func (r *record) describe(id *identity, n *numbers, region string) {
 	if canonical, err := phone.DNIS(id.dnis, region); err == nil {
 		r.DNIS = canonical
 	}
 	r.Presentation = shown(id.presentation)
 	switch {
-	case n.withheld:
-		r.ANI = ""
+	case n.withheld || !id.presented:
+		r.ANI, r.Diverted = "", ""
+		return
 	case n.callerErr != nil:
 		r.ANI = shown(id.ani)
 	default:
 		r.ANI = n.caller.E164
 	}
+	r.Diverted = shown(id.rdnis)
 }
 
 // describe writes down who called whom, and for what.

@@ -32,6 +32,9 @@ type ending struct {
 // caller waits for a person by then.
 const failedPromptLimit = 10 * time.Second
 
+// providerLook is how often a waiting call looks whether the provider is down.
+const providerLook = 500 * time.Millisecond
+
 // fate is what is known of a text that a caller waits for.
 type fate int
 
@@ -70,7 +73,7 @@ func (c *call) fate() fate {
 // release waits for the text as far as the campaign says, and ends the call.
 func (c *call) release() ending {
 	r := &c.campaign.Release
-	if r.WaitFor != campaigns.WaitQueued {
+	if waits(r) {
 		if end := c.awaitTaken(r); end != nil {
 			return *end
 		}
@@ -87,12 +90,22 @@ func (c *call) release() ending {
 	return ending{report.Deflected, report.Released, hangUp, ""}
 }
 
+// waits tells whether a call waits for the provider to take its text. One that
+// is transferred always does, for that is what texted says of it.
+func waits(r *campaigns.Release) bool {
+	return r.WaitFor != campaigns.WaitQueued || r.Action == campaigns.ActionTransfer
+}
+
 // awaitTaken waits until the provider has taken the text; nil when it has, or
 // when the campaign does not mind.
 func (c *call) awaitTaken(r *campaigns.Release) *ending {
 	// The caller has waited since the key was pressed.
-	wait := time.Until(c.asked.Add(time.Duration(r.Wait)))
-	c.await(wait, func() bool { return c.fate() != pending })
+	wait := c.within(time.Until(c.asked.Add(time.Duration(r.Wait))), wayBack+withdrawLimit)
+	until := time.Now().Add(wait)
+	for c.fate() == pending && !c.interrupted() && time.Now().Before(until) {
+		// That the provider is down is no event of the call: it is looked at.
+		c.await(min(time.Until(until), providerLook), func() bool { return c.fate() != pending })
+	}
 	switch f := c.fate(); {
 	case f == taken:
 		return nil
@@ -109,8 +122,6 @@ func (c *call) awaitTaken(r *campaigns.Release) *ending {
 		default: // it may still come: nothing true can be said
 			return &ending{report.Failed, report.ProviderDown, letGo, ""}
 		}
-	case f != expired && r.OnTimeout == campaigns.ActionHangup:
-		return nil
 	case f != expired && c.withdraw() == taken:
 		return nil
 	default:
@@ -121,22 +132,29 @@ func (c *call) awaitTaken(r *campaigns.Release) *ending {
 // befallen is how a call ends that was interrupted after a text was promised;
 // nil when it goes on.
 //
-// Who hangs up now has the text. A call that the switch took back is with a
-// person, who need not wait for a text: one that is still queued is withdrawn.
-// When the switch is lost, whether the caller is still there is not known, and
-// the text they asked for is left to come.
+// Who hangs up now has the text. A call that the switch took back is in the
+// dialplan: where the campaign waits for the provider, the caller has not been
+// told of the text yet and goes to a person, so one that is still queued is
+// withdrawn. Where it does not wait, the caller was told, and the text is left
+// to come. So it is when the switch is lost: whether the caller is still there
+// is not known.
 func (c *call) befallen() *ending {
 	switch {
 	case c.hungUp:
 		return &ending{report.Deflected, report.CallerHungUp, over, ""}
 	case c.lost:
-		return &ending{report.Failed, report.SwitchLost, letGo, ""}
+		return &ending{report.Failed, c.lostBy, letGo, ""}
 	case c.left:
 		c.step("taken back", "")
-		if c.fate() == taken || c.withdraw() == taken {
+		waits := waits(&c.campaign.Release)
+		switch {
+		case c.fate() == taken, waits && c.withdraw() == taken:
 			return &ending{report.Texted, report.ToTransfer, over, ""}
+		case !waits:
+			return &ending{report.Failed, report.SwitchLost, over, ""}
+		default:
+			return &ending{report.Failed, report.MessageTimeout, over, ""}
 		}
-		return &ending{report.Failed, report.MessageTimeout, over, ""}
 	default:
 		return nil
 	}
@@ -157,6 +175,10 @@ func (c *call) finish(end ending) {
 	if end.exit == letGo {
 		end = c.letGo(end)
 	}
+	if end.reason == report.PromptFailed && c.doubted == "" {
+		end = *c.interruption() // the prompt was not at fault
+	}
+	c.countPrompt()
 	c.conclude(end)
 }
 
@@ -169,17 +191,22 @@ func (c *call) letGo(end ending) ending {
 		return c.without(end)
 	}
 	names, values := c.variables(end)
-	err := c.command(letGoLimit, func(ctx context.Context) error { return c.ch.Set(ctx, names, values) })
+	err := c.try(letGoLimit, wayBack-letGoLimit, func(ctx context.Context) error { return c.ch.Set(ctx, names, values) })
 	if c.hungUp || c.left {
 		return c.without(end)
 	}
 	if err != nil {
 		c.step("variables failed", cause(err))
 	}
-	err = c.command(letGoLimit, c.ch.Continue)
+	// Also when the call seems to have gone: it is the answer to this that says
+	// so, for it costs little and a caller must not be kept by a mistake.
+	err = c.try(letGoLimit, 0, c.ch.Continue)
 	if err != nil && !gone(err) && !errors.Is(err, context.DeadlineExceeded) {
 		// Once more: on a call that has gone meanwhile it does no harm.
-		err = c.command(letGoLimit, c.ch.Continue)
+		err = c.try(letGoLimit, 0, c.ch.Continue)
+	}
+	if gone(err) {
+		c.whyGone()
 	}
 	switch {
 	case c.hungUp:
@@ -195,16 +222,10 @@ func (c *call) letGo(end ending) ending {
 
 // without is how a call ended that left before it could be let go.
 func (c *call) without(end ending) ending {
-	switch {
-	case c.hungUp && end.outcome == report.Texted:
+	if c.hungUp && end.outcome == report.Texted {
 		return ending{report.Deflected, report.CallerHungUp, over, ""}
-	case c.left && end.reason == report.PromptFailed:
-		// When the switch takes a call back it ends the prompt first, as one
-		// that was not heard: the prompt was not at fault.
-		return *c.interruption()
-	default:
-		return end
 	}
+	return end
 }
 
 // hangUp hangs the call up, unless something has befallen it first. When the
@@ -225,6 +246,9 @@ func (c *call) hangUp(end ending) ending {
 			return *c.befallen()
 		}
 		c.step("hangup failed", cause(err))
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
 	}
 	return ending{report.Failed, report.SwitchLost, letGo, ""}
 }
@@ -250,9 +274,5 @@ func target(t campaigns.Transfer) string {
 	if t.Context == "" {
 		return "" // the next priority
 	}
-	extension := t.Extension
-	if extension == "" {
-		extension = "s"
-	}
-	return t.Context + "," + extension + "," + strconv.Itoa(max(1, t.Priority))
+	return t.Context + "," + t.Extension + "," + strconv.Itoa(t.Priority)
 }

@@ -136,7 +136,8 @@ func (x *exchange) handle(ctx context.Context, ch *ari.Channel) {
 
 func (x *exchange) orphan(ctx context.Context, o ari.Orphan) {
 	x.i.Orphaned(ctx, Arrival{
-		Channel: o.Channel, Node: o.Node, Extension: o.Extension, CallerNumber: o.CallerNumber, Created: o.Created,
+		Channel: o.Channel, Node: o.Node, Args: o.Args, Extension: o.Extension,
+		CallerNumber: o.CallerNumber, Created: o.Created,
 	})
 }
 
@@ -277,7 +278,7 @@ func TestSwitch(t *testing.T) {
 		{"the prompt plays and is never answered for", func(x *exchange) {
 			x.campaign.Offer.Prompt = long
 			x.pbx.Fail(aritest.VerbPlay, aritest.Fault{Mute: true})
-			x.ended(x.call(), aritest.InDialplan, report.Failed, report.PromptFailed)
+			x.ended(x.call(), aritest.InDialplan, report.Failed, report.SwitchLost)
 		}},
 		{"the variables are refused", func(x *exchange) {
 			x.book.off = true

@@ -1,6 +1,7 @@
 package intercept
 
 import (
+	"errors"
 	"time"
 
 	arilib "github.com/CyCoreSystems/ari/v5"
@@ -11,7 +12,7 @@ import (
 // await waits until done says so. It ends early when the time is up or the
 // call is interrupted.
 func (c *call) await(limit time.Duration, done func() bool) {
-	c.setTimer(limit)
+	c.setTimer(c.within(limit, wayBack+withdrawLimit))
 	for !done() && !c.interrupted() {
 		if timeUp := c.next(); timeUp {
 			return
@@ -59,18 +60,21 @@ func (c *call) drainEvents() {
 	}
 }
 
+// softShutdown is among the reasons of a soft hangup when Asterisk itself ends
+// (AST_SOFTHANGUP_SHUTDOWN in Asterisk's channel.h): the caller did not hang up.
+const softShutdown = 1 << 2
+
 // happened notes down an event of the channel; ok is false when there are no
 // more of them.
 func (c *call) happened(ev arilib.Event, ok bool) {
 	if !ok {
 		c.events = nil
-		switch {
-		case c.ch.Err() != nil:
-			c.lost = true
-			c.step("switch lost", "")
-		case !c.hungUp:
+		if err := c.ch.Err(); err != nil {
+			c.lose(err)
+		} else if !c.hungUp {
 			c.left = true
 		}
+		c.reconsider()
 		return
 	}
 	switch ev := ev.(type) {
@@ -85,15 +89,45 @@ func (c *call) happened(ev arilib.Event, ok bool) {
 			c.promptFailed("not played")
 		}
 		c.speaking = false
-	case *arilib.ChannelHangupRequest, *arilib.ChannelDestroyed:
-		if !c.hungUp {
+	case *arilib.ChannelHangupRequest:
+		switch {
+		case c.hungUp || c.lost:
+		case ev.Soft && ev.Cause&softShutdown != 0:
+			c.lost, c.lostBy = true, report.SwitchLost
+			c.step("switch lost", "Asterisk shuts down")
+			c.reconsider()
+		default:
 			c.hungUp = true
 			c.step("hung up", "")
+			c.reconsider()
 		}
 	case *arilib.StasisEnd:
 		// Without a request to hang up before it, somebody else has moved the
 		// call: the dead man's switch of the dialplan, or an administrator.
 		c.left = !c.hungUp
+		c.reconsider()
+	}
+}
+
+// lose notes that nothing will be heard of the call any more. It is the switch
+// that is lost, unless the error says that this program was too slow to take
+// the events.
+func (c *call) lose(err error) {
+	c.lost, c.lostBy = true, report.SwitchLost
+	var own interface{ Overflow() bool }
+	if errors.As(err, &own) && own.Overflow() {
+		c.lostBy = report.Internal
+		c.step("events lost", "")
+		return
+	}
+	c.step("switch lost", "")
+}
+
+// reconsider takes the blame from a prompt that failed a moment ago, now that
+// the call turns out to have ended.
+func (c *call) reconsider() {
+	if time.Since(c.doubtedAt) <= goneLimit {
+		c.doubted = ""
 	}
 }
 
@@ -110,7 +144,7 @@ func (c *call) interruption() *ending {
 	case c.hungUp:
 		return &ending{report.Abandoned, report.CallerHungUp, over, ""}
 	case c.lost:
-		return &ending{report.Failed, report.SwitchLost, letGo, ""}
+		return &ending{report.Failed, c.lostBy, letGo, ""}
 	case c.left:
 		c.step("taken back", "")
 		return &ending{report.Failed, report.SwitchLost, over, ""}

@@ -75,8 +75,8 @@ func (s *Server) Call(caller Caller) *Call {
 	}
 	if caller.Args == nil {
 		caller.Args = []string{
-			"dnis=" + filterNumber(caller.DNIS), "ani=" + filterNumber(caller.Number),
-			"pres=" + caller.Presentation, "rdnis=" + filterNumber(caller.RDNIS),
+			"dnis=" + keep(digits, caller.DNIS), "ani=" + keep(digits+letters, caller.Number),
+			"pres=" + caller.Presentation, "rdnis=" + keep(digits, caller.RDNIS),
 		}
 	}
 	s.mu.Lock()
@@ -91,10 +91,16 @@ func (s *Server) Call(caller Caller) *Call {
 	return &Call{c}
 }
 
-// filterNumber is FILTER(0-9+,…).
-func filterNumber(s string) string {
+// What the sample dialplan keeps of a number.
+const (
+	digits  = "0123456789+"
+	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// keep is FILTER() of the dialplan.
+func keep(allowed, s string) string {
 	return strings.Map(func(r rune) rune {
-		if (r < '0' || r > '9') && r != '+' {
+		if !strings.ContainsRune(allowed, r) {
 			return -1
 		}
 		return r

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/redis/go-redis/v9"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/message"
@@ -23,7 +23,6 @@ import (
 
 // Options are what the interface needs.
 type Options struct {
-	Redis     redis.UniversalClient // for idempotency keys
 	Campaigns *campaigns.Store
 	Outbox    *message.Outbox
 	Recorder  *report.Recorder
@@ -96,6 +95,15 @@ func (s *server) register(mux *http.ServeMux) {
 	s.messageOperations()
 	s.callOperations()
 	s.serviceOperations()
+}
+
+// unescaped reads a number in a query. A "+" that was not escaped arrives as a
+// space there, with which no number begins.
+func unescaped(number string) string {
+	if rest, found := strings.CutPrefix(number, " "); found {
+		return "+" + rest
+	}
+	return number
 }
 
 // number reads a number that a request filters by or sends to.

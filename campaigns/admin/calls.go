@@ -36,7 +36,7 @@ type callFilter struct {
 func (s *server) listCalls(ctx context.Context, in *callFilter) (*output[list[report.Call]], error) {
 	query := report.Query{Campaign: in.Campaign, Outcome: report.Outcome(in.Outcome), Limit: in.Limit, Cursor: in.Cursor}
 	if in.ANI != "" {
-		ani, err := s.number(in.ANI, inParameter("ani"))
+		ani, err := s.number(unescaped(in.ANI), inParameter("ani"))
 		if err != nil {
 			return nil, err
 		}

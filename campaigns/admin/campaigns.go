@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,12 +13,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/message"
 	"deflectd/campaigns/phone"
 )
 
 const (
 	campaignsPath = "/v1/campaigns"
 	campaignPath  = campaignsPath + "/{id}"
+
+	// patchTries is how often a change is merged anew because others change the
+	// same campaign at the same time.
+	patchTries = 10
 )
 
 // CampaignID is the campaign an address names.
@@ -38,7 +44,9 @@ type campaignAnswer struct {
 	Body     *campaigns.Campaign
 }
 
+// answerOf shows a campaign with its defaults.
 func answerOf(c *campaigns.Campaign) *campaignAnswer {
+	c.SetDefaults()
 	return &campaignAnswer{Status: http.StatusOK, ETag: etag(c.Version), Body: c}
 }
 
@@ -93,12 +101,16 @@ func (s *server) listCampaigns(ctx context.Context, in *campaignFilter) (*output
 	if err != nil {
 		return nil, invalid(inParameter("cursor")("is not a cursor of this list: take next_cursor of the page before"))
 	}
+	in.DNIS = unescaped(in.DNIS)
 	if err := s.canonicalDNIS(&in.DNIS); err != nil {
 		return nil, err
 	}
-	all, err := s.Campaigns.List(ctx)
+	all, unreadable, err := s.Campaigns.List(ctx)
 	if err != nil {
 		return nil, err
+	}
+	for _, broken := range unreadable {
+		s.Logger.ErrorContext(ctx, "campaign cannot be understood and is left out of the list", "error", broken)
 	}
 	found := slices.DeleteFunc(all, func(c *campaigns.Campaign) bool {
 		return c.ID <= string(after) || !in.matches(c)
@@ -151,27 +163,36 @@ func (s *server) createCampaign(ctx context.Context, in *newCampaign) (*campaign
 	if err := kept(c, &campaigns.Campaign{}); err != nil {
 		return nil, err
 	}
-	c.SetDefaults()
-	if err := c.Validate(s.Rules); err != nil {
+	if err := s.check(c); err != nil {
 		return nil, err
 	}
-	c, err := s.once(ctx, in.Key, c, s.create)
+	err := s.Campaigns.Create(ctx, c, scoped(ctx, in.Key))
+	if errors.Is(err, campaigns.ErrExists) {
+		return nil, problem(http.StatusConflict, "there is a campaign "+c.ID+" already",
+			inBody("/id", "is taken by another campaign"))
+	}
 	if err != nil {
-		return nil, err
+		return nil, conflict(err, c)
 	}
 	out := answerOf(c)
 	out.Status, out.Location = http.StatusCreated, campaignsPath+"/"+c.ID
 	return out, nil
 }
 
-// create makes a campaign; its refusals are definite.
-func (s *server) create(ctx context.Context, c *campaigns.Campaign) error {
-	err := s.Campaigns.Create(ctx, c)
-	if errors.Is(err, campaigns.ErrExists) {
-		return problem(http.StatusConflict, "there is a campaign "+c.ID+" already",
-			inBody("/id", "is taken by another campaign"))
+// check refuses a campaign that could not work. It writes its numbers in
+// canonical form and leaves the rest as it was written, without defaults.
+func (s *server) check(c *campaigns.Campaign) error {
+	full := *c
+	full.SetDefaults()
+	if err := full.Validate(s.Rules); err != nil {
+		return err
 	}
-	return conflict(err, c)
+	f := s.Outbox.Forecast(&full)
+	if f.Segments > message.MaxSegments {
+		return campaigns.Invalid{{Pointer: "/text", Message: fmt.Sprintf(
+			"takes %d segments in %s with its link; at most %d can be sent", f.Segments, f.Encoding, message.MaxSegments)}}
+	}
+	return nil
 }
 
 // conflict names the campaign that has a number already.
@@ -199,13 +220,13 @@ func (s *server) readCampaign(ctx context.Context, in *struct {
 	return out, nil
 }
 
-// current reads the campaign a write is about, and the version it must have
-// when it is written.
+// current reads the campaign a write is about, as it was written, and the
+// version it must have when it is written anew.
 func (s *server) current(ctx context.Context, id, ifMatch string) (*campaigns.Campaign, int64, error) {
 	if err := needIfMatch(ifMatch); err != nil {
 		return nil, 0, err
 	}
-	c, err := s.Campaigns.Get(ctx, id)
+	c, err := s.Campaigns.Written(ctx, id)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -232,15 +253,22 @@ func (s *server) patchCampaign(ctx context.Context, in *struct {
 	Body map[string]any `contentType:"application/merge-patch+json"`
 },
 ) (*campaignAnswer, error) {
-	now, version, err := s.current(ctx, in.ID, in.Version)
-	if err != nil {
-		return nil, err
+	for try := 1; ; try++ {
+		now, _, err := s.current(ctx, in.ID, in.Version)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := s.patched(now, in.Body)
+		if err != nil {
+			return nil, err
+		}
+		// Also where any version is meant, the one that was read: what another
+		// has changed since is not to be lost.
+		out, err := s.replace(ctx, changed, now, now.Version)
+		if !errors.Is(err, campaigns.ErrStale) || try == patchTries {
+			return out, err
+		}
 	}
-	changed, err := s.patched(now, in.Body)
-	if err != nil {
-		return nil, err
-	}
-	return s.replace(ctx, changed, now, version)
 }
 
 // replace puts a campaign in the place of the one that is there now.
@@ -251,8 +279,7 @@ func (s *server) replace(ctx context.Context, c, now *campaigns.Campaign, versio
 	if err := kept(c, now); err != nil {
 		return nil, err
 	}
-	c.SetDefaults()
-	if err := c.Validate(s.Rules); err != nil {
+	if err := s.check(c); err != nil {
 		return nil, err
 	}
 	if err := s.Campaigns.Replace(ctx, c, version); err != nil {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -134,6 +135,7 @@ func TestCampaignList(t *testing.T) {
 		"?deleted=true":                     "1 c04 c04",
 		"?deleted=false&q=c04":              "0",
 		"?dnis=%2B18005550207":              "1 c07 c07",
+		"?dnis=+18005550207":                "1 c07 c07",
 		"?dnis=800-555-0207":                "1 c07 c07",
 		"?dnis=%2B1800*":                    "0",
 		"?dnis=%2B18005550204&deleted=1":    "1 c04 c04",
@@ -183,14 +185,109 @@ func TestCreatingTwiceWithOneKey(t *testing.T) {
 	f.do("DELETE", "/v1/campaigns/billing", "", "If-Match: *").want(http.StatusNoContent)
 	f.do("POST", campaignsPath, taken, "Idempotency-Key: k2").want(http.StatusCreated)
 
-	// The first answer was lost between making and noting it.
-	name := campaigns.Key("idempotency", "campaign", digest("ops\nk2"))
-	noted, err := f.options.Redis.Get(t.Context(), name).Result()
-	require.NoError(t, err)
-	asked, _, _ := strings.Cut(noted, `,"answered"`)
-	require.NoError(t, f.options.Redis.Set(t.Context(), name, asked+"}", time.Minute).Err())
-	lost := f.do("POST", campaignsPath, taken, "Idempotency-Key: k2").want(http.StatusCreated)
-	require.Equal(t, "third", read[campaigns.Campaign](lost).ID)
+	// It is answered also when what it made is gone.
+	f.do("DELETE", "/v1/campaigns/third", "", "If-Match: *").want(http.StatusNoContent)
+	gone := f.do("POST", campaignsPath, taken, "Idempotency-Key: k2").want(http.StatusCreated)
+	require.Equal(t, "third", read[campaigns.Campaign](gone).ID)
+}
+
+// Concurrent repetitions of one request all get the campaign that was made.
+func TestCreatingAtOnceWithOneKey(t *testing.T) {
+	f := newFixture(t)
+	const people = 8
+	answers := make(chan string, people)
+	for range people {
+		go func() {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+campaignsPath, strings.NewReader(billing))
+			req.Header.Set("Authorization", "Bearer secret")
+			req.Header.Set("Content-Type", jsonType)
+			req.Header.Set("Idempotency-Key", "k")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			defer resp.Body.Close()
+			text, _ := io.ReadAll(resp.Body)
+			answers <- resp.Status + string(text)
+		}()
+	}
+	first := <-answers
+	require.Contains(t, first, "201 Created")
+	for range people - 1 {
+		require.Equal(t, first, <-answers)
+	}
+	for _, key := range f.rdb.Keys(t.Context(), "*idempotency*").Val() {
+		require.Positive(t, f.rdb.TTL(t.Context(), key).Val(), "%s is forgotten some day", key)
+	}
+}
+
+// With If-Match: * whatever is there is changed, and nothing that another
+// changes at the same time is lost.
+func TestPatchesAtOnceLoseNothing(t *testing.T) {
+	f := newFixture(t)
+	f.do("POST", campaignsPath, billing).want(http.StatusCreated)
+	const people = 8
+	codes := make(chan int, people)
+	for i := range people {
+		go func() {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPatch, f.url+"/v1/campaigns/billing",
+				strings.NewReader(fmt.Sprintf(`{"interaction":{"params":{"p%d":"x"}}}`, i)))
+			req.Header.Set("Authorization", "Bearer secret")
+			req.Header.Set("Content-Type", patchType)
+			req.Header.Set("If-Match", "*")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				codes <- 0
+				return
+			}
+			resp.Body.Close()
+			codes <- resp.StatusCode
+		}()
+	}
+	for range people {
+		require.Equal(t, http.StatusOK, <-codes)
+	}
+	c := read[campaigns.Campaign](f.do("GET", "/v1/campaigns/billing", ""))
+	require.Len(t, c.Interaction.Params, people)
+	require.EqualValues(t, 1+people, c.Version)
+}
+
+// A default is not something that people have said: what they change makes
+// room for the defaults that go with it.
+func TestDefaultsGoWithWhatWasWritten(t *testing.T) {
+	f := newFixture(t)
+	c := read[campaigns.Campaign](f.do("POST", campaignsPath, billing).want(http.StatusCreated))
+	require.Equal(t, "sound:deflectd/offer", c.Offer.Prompt)
+	c = read[campaigns.Campaign](f.do("PATCH", "/v1/campaigns/billing", `{"offer":{"mode":"send"}}`, `If-Match: "1"`).want(http.StatusOK))
+	require.Empty(t, c.Offer.Prompt, "nobody is told to press a key that does nothing")
+	require.Equal(t, "accepted", c.Release.WaitFor, "defaults are shown")
+	c = read[campaigns.Campaign](f.do("PATCH", "/v1/campaigns/billing", `{"offer":null}`, `If-Match: "2"`).want(http.StatusOK))
+	require.Equal(t, "sound:deflectd/offer", c.Offer.Prompt)
+	c = read[campaigns.Campaign](f.do("PUT", "/v1/campaigns/billing", strings.TrimSuffix(billing, "}")+`,"offer":{"mode":"send","prompt":"sound:hello"}}`, `If-Match: "3"`).want(http.StatusOK))
+	require.Equal(t, "sound:hello", c.Offer.Prompt)
+}
+
+// What could not be sent is refused when it is saved, not call by call.
+func TestTextsTooLongToBeSent(t *testing.T) {
+	f := newFixture(t)
+	with := func(text string) string { return strings.Replace(billing, "Acme: pay here {link}", text, 1) }
+	// 67 characters of UCS-2 in each of nine segments; the link has 35.
+	fits := strings.Repeat("ж", 9*67-35) + "{link}"
+	f.do("POST", campaignsPath, with("ж"+fits)).want(422).names("/text")
+	f.do("POST", campaignsPath, with(fits)).want(http.StatusCreated)
+	f.do("POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`).want(http.StatusAccepted)
+	r := f.do("PUT", "/v1/campaigns/billing", with("ж"+fits), `If-Match: "1"`).want(422).names("/text")
+	require.Contains(t, r.body, "takes 10 segments in ucs2 with its link; at most 9 can be sent")
+	f.do("PATCH", "/v1/campaigns/billing", `{"text":"ж`+fits+`"}`, `If-Match: "1"`).want(422).names("/text")
+}
+
+func TestUnreadableCampaignHidesNoOther(t *testing.T) {
+	f := newFixture(t)
+	f.do("POST", campaignsPath, billing).want(http.StatusCreated)
+	require.NoError(t, f.rdb.HSet(t.Context(), campaigns.Key("campaigns"), "broken", "what is this").Err())
+	require.Len(t, read[campaignList](f.do("GET", campaignsPath, "").want(http.StatusOK)).Items, 1)
+	require.Contains(t, f.log.String(), "campaign broken: not a record of a campaign")
 }
 
 func TestCampaignsThatAreWrong(t *testing.T) {

@@ -59,6 +59,7 @@ func (taker) Send(context.Context, message.Text) (string, error) { return "p1", 
 type fixture struct {
 	t        *testing.T
 	redis    *lab.Redis
+	rdb      redis.UniversalClient
 	url      string
 	options  Options
 	log      *journal
@@ -75,7 +76,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 		Addrs: []string{server.Addr}, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
 	})
-	f := &fixture{t: t, redis: server, log: new(journal), registry: prometheus.NewRegistry(), health: Health{Status: Ready}}
+	f := &fixture{t: t, redis: server, log: new(journal), registry: prometheus.NewRegistry(), health: Health{Status: Ready}, rdb: rdb}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	outbox, err := message.NewOutbox(message.Options{
 		Redis: rdb, Provider: taker{}, PublicURL: "https://txt.example.com", Originator: "Acme",
@@ -84,7 +85,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	require.NoError(t, err)
 	recorder := report.NewRecorder(report.Options{Redis: rdb, Logger: logger, Registerer: prometheus.NewRegistry()})
 	f.options = Options{
-		Redis: rdb, Campaigns: campaigns.NewStore(rdb), Outbox: outbox, Recorder: recorder,
+		Campaigns: campaigns.NewStore(rdb), Outbox: outbox, Recorder: recorder,
 		Active:    func() []report.Call { return f.active },
 		Rules:     campaigns.Rules{Region: "US", Originator: "Acme"},
 		Countries: []string{"US"},

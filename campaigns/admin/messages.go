@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/phone"
 )
@@ -53,45 +54,56 @@ type messageAnswer struct {
 }
 
 func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswer, error) {
+	to, err := s.number(in.Body.To, inTo)
+	if err != nil {
+		return nil, err
+	}
+	request := message.Request{
+		Campaign: &campaigns.Campaign{ID: in.ID}, To: to, Call: in.Body.Call, Originator: in.Body.Originator,
+		Test: in.Body.Test, Key: scoped(ctx, in.Key),
+	}
+	// First of all: a repetition is answered whatever has changed since.
+	first, repeated, err := s.Outbox.Repeated(ctx, request)
+	switch {
+	case err != nil:
+		return nil, err
+	case repeated:
+		return answerTo(first), nil
+	}
 	c, err := s.Campaigns.Get(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.recipient(in.Body.To)
-	if err != nil {
+	if err := s.mayGet(to); err != nil {
 		return nil, err
 	}
 	if !c.IsEnabled() && !in.Body.Test {
 		return nil, problem(http.StatusConflict, "the campaign is switched off; a test can be sent")
 	}
-	request := message.Request{
-		Campaign: c, To: to, Call: in.Body.Call, Originator: in.Body.Originator, Test: in.Body.Test,
-	}
-	if in.Key != "" {
-		request.Key = digest(scoped(ctx, in.Key))
-	}
+	request.Campaign = c
 	pending, err := s.Outbox.Send(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	m := pending.Message()
-	return &messageAnswer{Location: messagesPath + "/" + m.ID, Body: m}, nil
+	return answerTo(pending.Message()), nil
 }
 
-// recipient reads a number and says whether it may be texted.
-func (s *server) recipient(text string) (phone.Number, error) {
-	where := func(detail string) Detail { return inBody("/to", detail) }
-	to, err := s.number(text, where)
+func answerTo(m message.Message) *messageAnswer {
+	return &messageAnswer{Location: messagesPath + "/" + m.ID, Body: m}
+}
+
+func inTo(detail string) Detail { return inBody("/to", detail) }
+
+// mayGet refuses a number that must not be texted.
+func (s *server) mayGet(to phone.Number) error {
 	switch {
-	case err != nil:
-		return to, err
 	case s.Own(to.E164):
-		return to, invalid(where("is one of your own numbers, which are never texted"))
+		return invalid(inTo("is one of your own numbers, which are never texted"))
 	case !slices.Contains(s.Countries, to.Region):
-		return to, invalid(where("is not a number of a country that may be texted; those are: " +
+		return invalid(inTo("is not a number of a country that may be texted; those are: " +
 			strings.Join(s.Countries, ", ")))
 	}
-	return to, nil
+	return nil
 }
 
 type messageFilter struct {
@@ -104,7 +116,7 @@ type messageFilter struct {
 func (s *server) listMessages(ctx context.Context, in *messageFilter) (*output[list[message.Message]], error) {
 	query := message.Query{Campaign: in.Campaign, State: message.State(in.State), Limit: in.Limit, Cursor: in.Cursor}
 	if in.To != "" {
-		to, err := s.number(in.To, inParameter("to"))
+		to, err := s.number(unescaped(in.To), inParameter("to"))
 		if err != nil {
 			return nil, err
 		}

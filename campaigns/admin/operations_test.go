@@ -45,6 +45,7 @@ func TestMessages(t *testing.T) {
 		"":                                  3,
 		"?to=4155550133":                    2,
 		"?to=%2B14155550132":                1,
+		"?to=+14155550132":                  1,
 		"?to=%2B14155550199":                0,
 		"?campaign=billing":                 3,
 		"?campaign=none":                    0,
@@ -103,6 +104,33 @@ func TestMessagesThatAreRefused(t *testing.T) {
 	require.Contains(t, f.do("POST", send, `{"to":"+14155550132","test":true}`).want(409).body, "/v1/service")
 }
 
+// Whoever has lost the first answer gets it, whatever has changed since.
+func TestRepeatedMessageIsAnsweredFirst(t *testing.T) {
+	own := make(chan string, 1)
+	f := newFixture(t, func(o *Options) {
+		o.Own = func(n string) bool { return len(own) == 1 }
+	})
+	f.do("POST", campaignsPath, billing).want(http.StatusCreated)
+	const send, body, key = "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`, "Idempotency-Key: abc"
+	first := f.do("POST", send, body, key).want(http.StatusAccepted)
+	again := func() {
+		t.Helper()
+		r := f.do("POST", send, body, key).want(http.StatusAccepted)
+		require.Equal(t, read[message.Message](first).ID, read[message.Message](r).ID)
+		require.Equal(t, first.header.Get("Location"), r.header.Get("Location"))
+		f.do("POST", send, `{"to":"+14155550133"}`, key).want(http.StatusConflict).names("Idempotency-Key")
+	}
+	f.do("PATCH", "/v1/campaigns/billing", `{"enabled":false}`, "If-Match: *").want(200)
+	again()
+	own <- "the number is one of ours now"
+	again()
+	f.do("PUT", "/v1/service", `{"enabled":false}`).want(200)
+	again()
+	f.do("DELETE", "/v1/campaigns/billing", "", "If-Match: *").want(204)
+	again()
+	f.do("POST", send, body, "Idempotency-Key: new").want(404)
+}
+
 func TestService(t *testing.T) {
 	f := newFixture(t)
 	require.Equal(t, Service{Enabled: true}, read[Service](f.do("GET", "/v1/service", "").want(200)))
@@ -136,6 +164,7 @@ func TestCalls(t *testing.T) {
 		"?campaign=billing":                   "third second first",
 		"?campaign=none":                      "",
 		"?ani=%2B14155550131":                 "second",
+		"?ani=+14155550131":                   "second",
 		"?ani=415-555-0131&outcome=deflected": "second",
 		"?outcome=failed":                     "",
 		"?active=true":                        "live",
@@ -154,7 +183,7 @@ func TestCalls(t *testing.T) {
 
 	ended := f.do("GET", "/v1/calls/second", "").want(200)
 	require.Equal(t, report.Released, read[report.Call](ended).Reason)
-	require.Contains(t, ended.body, `"started":"2026-11-20T10:00:01Z"`)
+	require.Contains(t, ended.body, `"started_at":"2026-11-20T10:00:01Z"`)
 	live := f.do("GET", "/v1/calls/live", "").want(200)
 	require.NotContains(t, live.body, "outcome")
 	f.do("GET", "/v1/calls/none", "").want(404)

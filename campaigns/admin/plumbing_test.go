@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"deflectd/campaigns"
+	"deflectd/campaigns/message"
 	"deflectd/campaigns/report"
 )
 
@@ -180,6 +182,45 @@ func TestRedisAway(t *testing.T) {
 	f.do("GET", "/healthz", "").want(200)
 	f.do("GET", callsPath+"?active=true", "").want(200)
 }
+
+// Only what passes by itself is "try again"; the rest somebody has to repair.
+func TestWhatRedisAnswers(t *testing.T) {
+	f := newFixture(t)
+	f.do("POST", campaignsPath, billing).want(201)
+	require.NoError(t, f.rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	f.do("POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`).want(503)
+	f.do("PUT", "/v1/service", `{"enabled":false}`).want(503)
+	require.NoError(t, f.rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	require.NotContains(t, f.log.String(), "level=ERROR msg=\"a request failed\"")
+
+	require.NoError(t, f.rdb.Rename(t.Context(), campaigns.Key("campaigns"), "elsewhere").Err())
+	require.NoError(t, f.rdb.Set(t.Context(), campaigns.Key("campaigns"), "not a hash", 0).Err())
+	f.do("GET", campaignsPath, "").want(500)
+	require.Contains(t, f.log.String(), "WRONGTYPE")
+	require.NoError(t, f.rdb.Rename(t.Context(), "elsewhere", campaigns.Key("campaigns")).Err())
+	require.NoError(t, f.rdb.Set(t.Context(), campaigns.Key("outbox"), "no set", 0).Err())
+	f.do("POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`).want(500)
+
+	for answer, want := range map[string]bool{
+		"LOADING Redis is loading the dataset in memory":                       true,
+		"READONLY You can't write against a read only replica.":                true,
+		"OOM command not allowed when used memory > 'maxmemory'. script: 5a5a": true,
+		"MASTERDOWN Link with MASTER is down":                                  true,
+		"CLUSTERDOWN The cluster is down":                                      true,
+		"TRYAGAIN Multiple keys request during rehashing of slot":              true,
+		"NOAUTH Authentication required.":                                      false,
+		"NOPERM this user has no permissions":                                  false,
+		"ERR unknown command 'EVALSHA'":                                        false,
+	} {
+		require.Equal(t, want, away(fmt.Errorf("%w: %w", message.ErrStore, proto(answer))), answer)
+	}
+}
+
+// proto is an error that Redis answers.
+type proto string
+
+func (p proto) Error() string { return string(p) }
+func (proto) RedisError()     {}
 
 func TestMetricsAndLogHoldNoNumbers(t *testing.T) {
 	f := newFixture(t)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -109,7 +110,7 @@ func problemOf(log *slog.Logger, err error) *Problem {
 		return problem(http.StatusConflict, "the campaign was written by a newer version of deflectd and has fields that this one would lose")
 	case errors.Is(err, message.ErrServiceOff):
 		return problem(http.StatusConflict, "sending is switched off for all campaigns (/v1/service)")
-	case errors.Is(err, message.ErrConflict):
+	case errors.Is(err, message.ErrConflict), errors.Is(err, campaigns.ErrKeyUsed):
 		return problem(http.StatusConflict, "the idempotency key was used for another request",
 			inHeader(idempotencyKey, "take a new key for a new request"))
 	case errors.Is(err, message.ErrCursor), errors.Is(err, report.ErrCursor):
@@ -122,16 +123,25 @@ func problemOf(log *slog.Logger, err error) *Problem {
 	return problem(http.StatusInternalServerError, "deflectd made a mistake: its log says which")
 }
 
+// refusals begin what Redis answers while it can do nothing, or cannot write,
+// for a while: it starts, is a replica just now, is full, or its cluster is not
+// whole. Any other error it answers is a fault of this program or of the setup.
+var refusals = []string{"LOADING", "READONLY", "OOM", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"}
+
 // away says whether an error means that Redis, or this daemon, cannot do it
 // now: connection refused or lost, too slow, no connection free, stopping, or
-// Redis itself refuses (loading, read-only, out of memory).
+// one of the refusals.
 func away(err error) bool {
-	var network net.Error
 	var refused redis.Error
+	if errors.As(err, &refused) {
+		word, _, _ := strings.Cut(refused.Error(), " ")
+		return slices.Contains(refusals, word)
+	}
+	var network net.Error
 	return errors.Is(err, message.ErrStore) || errors.Is(err, message.ErrClosed) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
-		errors.As(err, &network) || errors.As(err, &refused)
+		errors.As(err, &network)
 }
 
 func invalidCampaign(wrong campaigns.Invalid) *Problem {

@@ -21,7 +21,7 @@ func (s *server) serviceOperations() {
 	operation(s, huma.Operation{
 		OperationID: "switch-service", Method: http.MethodPut, Path: "/v1/service", Tags: tags,
 		Summary:     "Switch offering and sending on or off, for all campaigns",
-		Description: "Calls pass by while it is off (reason service_off). Texts that are queued already are still sent.",
+		Description: "Calls pass by while it is off (reason service_off). Texts that are queued wait until it is on again, or expire; those that are with the provider already may still arrive.",
 	}, s.switchService)
 }
 

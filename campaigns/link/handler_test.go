@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func TestRedirect(t *testing.T) {
 	rdb := connect(t)
 	put(t, rdb, code, target, time.Hour)
 	reg := prometheus.NewPedanticRegistry()
-	h := NewHandler(HandlerOptions{Store: NewStore(rdb), Registerer: reg})
+	h := NewHandler(HandlerOptions{Redis: rdb, Registerer: reg})
 	for _, path := range []string{"/" + code, "/" + code + "?utm=1&callerId=%2B1999"} {
 		r := ask(h, http.MethodGet, path, phone)
 		require.Equal(t, http.StatusFound, r.StatusCode)
@@ -64,17 +65,15 @@ func TestRedirect(t *testing.T) {
 # TYPE deflectd_link_opens_total counter
 deflectd_link_opens_total{campaign="billing",visitor="bot"} 5
 deflectd_link_opens_total{campaign="billing",visitor="human"} 2
-`)))
-	l, err := NewStore(rdb).Get(t.Context(), code)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, l.Opens)
-	require.EqualValues(t, 5, l.Bots)
+`), "deflectd_link_opens_total"))
+	require.Equal(t, []any{"2", "5"}, rdb.HMGet(t.Context(), Key(code), "opens", "bots").Val())
 }
 
 func TestPages(t *testing.T) {
 	rdb := connect(t)
-	put(t, rdb, code, target, -time.Minute)
-	h := NewHandler(HandlerOptions{Store: NewStore(rdb)})
+	put(t, rdb, code, target, time.Millisecond)
+	time.Sleep(5 * time.Millisecond)
+	h := NewHandler(HandlerOptions{Redis: rdb})
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -106,7 +105,7 @@ func TestPages(t *testing.T) {
 		}
 	}
 	// An expired link is not counted.
-	require.False(t, rdb.HExists(t.Context(), Key(code), FieldOpens).Val())
+	require.False(t, rdb.HExists(t.Context(), Key(code), "opens").Val())
 }
 
 // What cannot be a code is not looked up: with a store that is not there, it
@@ -114,7 +113,7 @@ func TestPages(t *testing.T) {
 func TestWithoutRedis(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialTimeout: 100 * time.Millisecond})
 	defer func() { _ = rdb.Close() }()
-	h := NewHandler(HandlerOptions{Store: NewStore(rdb), Timeout: 300 * time.Millisecond})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: 300 * time.Millisecond})
 	r := ask(h, http.MethodGet, "/"+code, phone)
 	require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
 	require.Equal(t, "5", r.Header.Get("Retry-After"))
@@ -124,7 +123,7 @@ func TestWithoutRedis(t *testing.T) {
 
 func TestFrozenRedisCostsLittleTime(t *testing.T) {
 	rdb := connect(t)
-	h := NewHandler(HandlerOptions{Store: NewStore(rdb), Timeout: 200 * time.Millisecond})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: 200 * time.Millisecond})
 	require.NoError(t, server.Freeze())
 	defer func() { require.NoError(t, server.Thaw()) }()
 	began := time.Now()
@@ -132,34 +131,68 @@ func TestFrozenRedisCostsLittleTime(t *testing.T) {
 	require.Less(t, time.Since(began), 2*time.Second)
 }
 
-func TestStore(t *testing.T) {
+// The interaction's URL may hold the caller's number: it goes when the link
+// expires, and what stays for those who come late does not hold it.
+func TestAnExpiredLinkLeavesNoNumber(t *testing.T) {
 	rdb := connect(t)
-	s := NewStore(rdb)
-	put(t, rdb, code, target, time.Hour)
-	l, err := s.Get(t.Context(), code)
-	require.NoError(t, err)
-	require.Equal(t, "billing", l.Campaign)
-	require.Equal(t, "m1", l.Message)
-	require.Equal(t, target, l.URL)
-	require.WithinDuration(t, time.Now(), l.Created, 5*time.Second)
-	require.Equal(t, time.Hour, l.Expires.Sub(l.Created))
-	require.Zero(t, l.Opens)
+	put(t, rdb, code, target, 200*time.Millisecond)
+	h := NewHandler(HandlerOptions{Redis: rdb})
+	require.Equal(t, http.StatusFound, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
+	time.Sleep(250 * time.Millisecond)
+	require.Equal(t, http.StatusGone, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
+	require.Equal(t, []string{Key(code)}, rdb.Keys(t.Context(), "*").Val())
+	require.Equal(t, map[string]string{FieldCampaign: "billing", FieldMessage: "m1", "opens": "1"}, rdb.HGetAll(t.Context(), Key(code)).Val())
+	require.InDelta(t, grace.Seconds(), rdb.TTL(t.Context(), Key(code)).Val().Seconds(), 5)
 
-	_, err = s.Get(t.Context(), "BBBBBBBBBBB")
-	require.ErrorIs(t, err, ErrUnknown)
-	_, err = s.Get(t.Context(), "../../etc")
-	require.ErrorIs(t, err, ErrUnknown)
-	put(t, rdb, code, target, -time.Second)
-	l, err = s.Get(t.Context(), code)
-	require.ErrorIs(t, err, ErrExpired)
-	require.Equal(t, target, l.URL)
 	// Long after, it is forgotten.
-	require.Equal(t, 30*24*time.Hour+time.Hour, TTL(time.Hour))
-	require.InDelta(t, TTL(-time.Second).Seconds(), rdb.TTL(t.Context(), Key(code)).Val().Seconds(), 5)
-	// Nor is a hash that is no link one.
-	require.NoError(t, rdb.HSet(t.Context(), Key("BBBBBBBBBBB"), "x", "y").Err())
-	_, err = s.Get(t.Context(), "BBBBBBBBBBB")
-	require.ErrorIs(t, err, ErrUnknown)
+	require.NoError(t, rdb.Del(t.Context(), Key(code)).Err())
+	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
+}
+
+// However many strangers ask while Redis is slow, few of them wait for it: its
+// connections are for live calls.
+func TestFewLookUpsAtOnce(t *testing.T) {
+	rdb := connect(t)
+	reg := prometheus.NewPedanticRegistry()
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: 500 * time.Millisecond, Registerer: reg})
+	require.NoError(t, server.Freeze())
+	defer func() { require.NoError(t, server.Thaw()) }()
+	var waiting sync.WaitGroup
+	for range maxAtOnce {
+		waiting.Go(func() { ask(h, http.MethodGet, "/"+code, phone) })
+	}
+	require.Eventually(t, func() bool { return len(h.busy) == maxAtOnce }, 5*time.Second, time.Millisecond)
+	began := time.Now()
+	for range 1000 {
+		r := ask(h, http.MethodGet, "/"+code, phone)
+		require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+		require.Equal(t, "5", r.Header.Get("Retry-After"))
+		require.Contains(t, body(t, r), "Please try again in a moment")
+	}
+	require.Equal(t, http.StatusNotFound, ask(h, http.MethodGet, "/robots.txt", phone).StatusCode, "what needs no look-up is answered")
+	require.Less(t, time.Since(began), 400*time.Millisecond, "nobody has waited")
+	waiting.Wait()
+	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP deflectd_link_refused_total Short links not looked up, because too many were asked for at the time.
+# TYPE deflectd_link_refused_total counter
+deflectd_link_refused_total 1000
+`), "deflectd_link_refused_total"))
+}
+
+// Whoever tries codes without end soon gets no further look into the store.
+func TestLookUpsHaveAPace(t *testing.T) {
+	rdb := connect(t)
+	put(t, rdb, code, target, time.Hour)
+	h := NewHandler(HandlerOptions{Redis: rdb})
+	h.pace.SetBurst(3)
+	h.pace.SetLimit(0)
+	for range 3 {
+		require.Equal(t, http.StatusFound, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
+	}
+	r := ask(h, http.MethodGet, "/"+code, phone)
+	require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+	require.Equal(t, "5", r.Header.Get("Retry-After"))
+	require.Empty(t, h.busy)
 }
 
 func TestVisitor(t *testing.T) {
@@ -194,7 +227,7 @@ func FuzzHandler(f *testing.F) {
 	}
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
 	f.Cleanup(func() { _ = rdb.Close() })
-	h := NewHandler(HandlerOptions{Store: NewStore(rdb)})
+	h := NewHandler(HandlerOptions{Redis: rdb})
 	f.Fuzz(func(t *testing.T, path string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.Path = "/" + path

@@ -49,9 +49,7 @@ func connect(t testing.TB) redis.UniversalClient {
 // put writes a link as the script of the outbox does.
 func put(t testing.TB, rdb redis.UniversalClient, code, target string, expires time.Duration) {
 	t.Helper()
-	now := time.Now()
-	require.NoError(t, rdb.HSet(t.Context(), Key(code),
-		FieldURL, target, FieldCampaign, "billing", FieldMessage, "m1",
-		FieldCreated, now.UnixMilli(), FieldExpires, now.Add(expires).UnixMilli()).Err())
+	require.NoError(t, rdb.HSet(t.Context(), Key(code), FieldCampaign, "billing", FieldMessage, "m1").Err())
 	require.NoError(t, rdb.PExpire(t.Context(), Key(code), TTL(expires)).Err())
+	require.NoError(t, rdb.Set(t.Context(), URLKey(code), target, expires).Err())
 }

@@ -9,9 +9,8 @@ import (
 type visitor string
 
 const (
-	nobody visitor = ""
-	human  visitor = "human"
-	bot    visitor = "bot"
+	human visitor = "human"
+	bot   visitor = "bot"
 )
 
 // agents are words in the user agents of programs that fetch links to show a

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"deflectd/campaigns"
 )
 
 // flight is a message in the hands of this process.
@@ -66,6 +68,11 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 			return "", errNotTried
 		}
 	}
+	if o.unwanted(f.message.ID) != "" {
+		// Nobody else takes it up while its lease lasts; until then Redis has
+		// been told.
+		return "", errNotTried
+	}
 	learn, err := o.breaker.Allow()
 	if err != nil {
 		o.giveBack(ctx, f, jitter(o.opts.Breaker.Pause), "provider_down")
@@ -92,9 +99,10 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 }
 
 // toSending says in the record that the text goes to the provider now. It
-// answers false where it must not: cancelled, expired, or in other hands.
+// answers false where it must not: cancelled, expired, in other hands, or the
+// service is switched off, until when it waits.
 func (o *Outbox) toSending(ctx context.Context, f *flight) (left time.Duration, ok bool) {
-	answer, err := o.run(ctx, sendingScript, "begin an attempt", f.keys(),
+	answer, err := o.run(ctx, sendingScript, "begin an attempt", append(f.keys(), campaigns.ServiceKey),
 		f.message.ID, f.holder, f.attempt(), o.opts.Lease.Milliseconds())
 	if err != nil {
 		o.log.Warn("an attempt could not begin", f.attrs("error", err)...)
@@ -107,6 +115,8 @@ func (o *Outbox) toSending(ctx context.Context, f *flight) (left time.Duration, 
 		return answer.millis(1), true
 	case "expired":
 		o.changed(f.change(Expired, "validity_over"))
+	case "off":
+		o.giveBack(ctx, f, jitter(o.opts.Breaker.Pause), "service_off")
 	default:
 		o.lost(f, answer)
 	}
@@ -131,11 +141,12 @@ func (o *Outbox) settle(ctx context.Context, f *flight, s State, reason, id stri
 	}
 }
 
-// giveBack queues the message again: it certainly did not go out.
+// giveBack queues the message again, or cancels it where that was asked for
+// meanwhile: it certainly did not go out.
 func (o *Outbox) giveBack(ctx context.Context, f *flight, delay time.Duration, reason string) {
 	answer, ok := o.insist(f, func() (reply, error) {
 		return o.run(ctx, retryScript, "give a message back", f.keys(),
-			f.message.ID, f.holder, f.attempt(), delay.Milliseconds(), reason)
+			f.message.ID, f.holder, f.attempt(), delay.Milliseconds(), reason, o.unwanted(f.message.ID))
 	})
 	switch {
 	case !ok:
@@ -144,6 +155,11 @@ func (o *Outbox) giveBack(ctx context.Context, f *flight, delay time.Duration, r
 			o.changed(f.change(Queued, reason))
 		}
 		o.nudge(answer.millis(1))
+	case answer.string(0) == "cancelled":
+		if answer.int(2) == 1 {
+			o.changed(f.change(Queued, reason))
+		}
+		o.changed(f.change(Cancelled, answer.string(1)))
 	default:
 		o.lost(f, answer)
 	}

@@ -126,14 +126,14 @@ func (o *Outbox) do(ctx context.Context, doing string, run func(context.Context)
 func (l *looper) claim(ctx context.Context) (time.Duration, error) {
 	for ctx.Err() == nil {
 		room := max(1, l.opts.Workers/4) - int(l.claimed.Load())
-		putOff := time.Duration(0)
-		if !l.ProviderUp() {
-			putOff = jitter(l.opts.Breaker.Pause)
+		up := 0
+		if l.ProviderUp() {
+			up = 1
 		}
-		holder := l.nextHolder()
+		holder := l.unique()
 		// Not cut off when ctx ends: what is claimed must be known to be.
-		answer, err := l.run(context.WithoutCancel(ctx), claimScript, "take up what is due", []string{outboxKey, queuedKey},
-			messagePrefix, holder, l.opts.Lease.Milliseconds(), room, glance, putOff.Milliseconds())
+		answer, err := l.run(context.WithoutCancel(ctx), claimScript, "take up what is due", claimKeys(holder),
+			messagePrefix, holder, l.opts.Lease.Milliseconds(), room, glance, jitter(l.opts.Breaker.Pause).Milliseconds(), up)
 		if err != nil {
 			return 0, err
 		}
@@ -190,12 +190,12 @@ func claimedMessage(r reply) Message {
 	}
 }
 
-// keepFigures reads how much is queued, since when, and trims the index.
+// keepFigures reads how much is queued, since when, and Redis' clock, and trims
+// the index.
 func (l *looper) keepFigures(ctx context.Context, now time.Time) error {
 	if now.Sub(l.counted) < statsEvery {
 		return nil
 	}
-	trim := now.Sub(l.trimmed) >= trimEvery
 	var all, queued *redis.IntCmd
 	var oldest *redis.ZSliceCmd
 	var clock *redis.TimeCmd
@@ -203,9 +203,6 @@ func (l *looper) keepFigures(ctx context.Context, now time.Time) error {
 		_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			all, queued = p.ZCard(ctx, outboxKey), p.ZCard(ctx, queuedKey)
 			oldest, clock = p.ZRangeWithScores(ctx, queuedKey, 0, 0), p.Time(ctx)
-			if trim {
-				p.ZRemRangeByScore(ctx, indexKey, "-inf", strconv.FormatInt(now.Add(-l.opts.Retention).UnixMilli(), 10))
-			}
 			return nil
 		})
 		return err
@@ -213,14 +210,28 @@ func (l *looper) keepFigures(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	at := clock.Val()
+	l.clock.learn(at.UnixMilli())
 	age := 0.0
 	if z := oldest.Val(); len(z) > 0 {
-		age = max(0, float64(clock.Val().UnixMilli())-z[0].Score) / 1000
+		age = max(0, float64(at.UnixMilli())-z[0].Score) / 1000
 	}
 	l.metrics.queue(queued.Val(), all.Val()-queued.Val(), age)
 	l.counted = now
-	if trim {
+	return l.trim(ctx, now, at)
+}
+
+// trim has the index forget what is past its retention. It is at in Redis now,
+// whose clock made the entries.
+func (l *looper) trim(ctx context.Context, now, at time.Time) error {
+	if now.Sub(l.trimmed) < trimEvery {
+		return nil
+	}
+	err := l.do(ctx, "trim the index of messages", func(ctx context.Context) error {
+		return l.rdb.ZRemRangeByScore(ctx, indexKey, "-inf", strconv.FormatInt(at.Add(-l.opts.Retention).UnixMilli(), 10)).Err()
+	})
+	if err == nil {
 		l.trimmed = now
 	}
-	return nil
+	return err
 }

@@ -18,10 +18,14 @@ import (
 //	sending → failed            refused for good
 //	sending → unknown           the answer is unknown, or the worker died
 //	queued  → cancelled | expired
-//	unknown → accepted | delivered | failed   once the provider says so
+//	accepted, unknown, sending, queued → delivered | failed | expired   a report says so
+//	unknown, sending, queued           → accepted                       likewise
+//	unknown → accepted | failed   a worker that was taken for dead knows better
 //
-// A delivery report may also prove that a message still queued for another try
-// was taken the first time: then it is not sent again.
+// A delivery report on a message that is queued proves that it was taken at an
+// earlier try: it is not sent again. Where Redis lost its last writes, the
+// outcome of an attempt may find the message queued as before it: queued →
+// accepted | failed | unknown.
 type State string
 
 // The states of a message.

@@ -49,8 +49,10 @@ type Backoff struct {
 
 // Breaker says when the provider counts as down.
 type Breaker struct {
-	Failures uint32        // in a row; 10
-	Pause    time.Duration // how long it is left alone then; 5 s
+	Failures uint32 // in a row; 10
+	// Pause is how long it is left alone then, and after how long texts that are
+	// queued look again whether the service is switched on; 5 s.
+	Pause time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -82,10 +84,11 @@ type Outbox struct {
 	rdb     redis.UniversalClient
 	log     *slog.Logger
 	metrics *metrics
+	clock   *clock
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	worker  string        // this process, among all that work on the same queue
-	claims  atomic.Int64  // makes the holder of each claim another one
+	names   atomic.Int64  // how many words unique has made
 	claimed atomic.Int64  // claimed messages in flight, at most a quarter of Workers
 	backlog atomic.Bool   // more was due than could be claimed
 	live    chan struct{} // a slot for each first attempt
@@ -99,6 +102,8 @@ type Outbox struct {
 	wg      sync.WaitGroup // the goroutines that work on a message
 	flights map[*flight]struct{}
 	pending map[string]*Pending // by message id, until it has settled
+	// withdrawals are by message id, until Redis has been told of them.
+	withdrawals map[string]*withdrawal
 }
 
 // NewOutbox makes an Outbox. Send works from then on; retries, and whatever a
@@ -113,17 +118,19 @@ func NewOutbox(o Options) (*Outbox, error) {
 	o.setDefaults()
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	x := &Outbox{
-		opts:     o,
-		rdb:      o.Redis,
-		log:      o.Logger,
-		metrics:  newMetrics(o.Registerer),
-		worker:   rand.Text(),
-		live:     make(chan struct{}, o.Workers),
-		nudges:   make(chan time.Duration, 64),
-		draining: make(chan struct{}),
-		killed:   make(chan struct{}),
-		flights:  map[*flight]struct{}{},
-		pending:  map[string]*Pending{},
+		opts:        o,
+		rdb:         o.Redis,
+		log:         o.Logger,
+		metrics:     newMetrics(o.Registerer),
+		clock:       newClock(),
+		worker:      rand.Text(),
+		live:        make(chan struct{}, o.Workers),
+		nudges:      make(chan time.Duration, 64),
+		draining:    make(chan struct{}),
+		killed:      make(chan struct{}),
+		flights:     map[*flight]struct{}{},
+		pending:     map[string]*Pending{},
+		withdrawals: map[string]*withdrawal{},
 	}
 	x.breaker = x.newBreaker()
 	return x, nil
@@ -153,11 +160,12 @@ func (o *Outbox) ProviderUp() bool {
 	return o.breaker.State() != gobreaker.StateOpen
 }
 
-// nextHolder names the holder of one claim or of one first attempt: this
-// process and a number that is never used again, so that nothing that was held
-// up is taken for what holds the message now.
-func (o *Outbox) nextHolder() string {
-	return o.worker + "/" + strconv.FormatInt(o.claims.Add(1), 10)
+// unique is a word that is never used again: this process and a number. It names
+// the holder of one claim or of one first attempt, so that nothing that was held
+// up is taken for what holds the message now; and a request, so that a script
+// knows it again.
+func (o *Outbox) unique() string {
+	return o.worker + "/" + strconv.FormatInt(o.names.Add(1), 10)
 }
 
 // begin runs work in a goroutine that Run waits for at its end; it answers
@@ -184,8 +192,8 @@ func (o *Outbox) stopping() bool {
 
 // Run takes up what is due, extends the leases of what this process holds and
 // keeps the figures of the queue, until ctx ends. Then nothing new begins, what
-// waits is given back, and the texts in flight have a while to finish. The
-// outbox cannot be used again.
+// waits is given back, and the texts in flight, and those that are yet to be
+// withdrawn, have a while to finish. The outbox cannot be used again.
 func (o *Outbox) Run(ctx context.Context) error {
 	o.loop(ctx)
 

@@ -51,12 +51,11 @@ func TestATextIsMadeDurableAndAccepted(t *testing.T) {
 	sent.Validity = 0
 	assert.Equal(t, Text{Reference: m.ID, To: "+14155550132", Originator: "Acme", Body: m.Text}, sent)
 
-	l, err := link.NewStore(rdb).Get(t.Context(), m.Link)
-	require.NoError(t, err)
-	assert.Equal(t, "https://visual.example.com/start?interaction=pay&callerId=%2B14155550132", l.URL)
-	assert.Equal(t, m.ID, l.Message)
-	assert.Equal(t, "billing", l.Campaign)
-	assert.Equal(t, 72*time.Hour, l.Expires.Sub(l.Created))
+	assert.Equal(t, "https://visual.example.com/start?interaction=pay&callerId=%2B14155550132",
+		rdb.Get(t.Context(), link.URLKey(m.Link)).Val())
+	assert.InDelta(t, 72*time.Hour, rdb.PTTL(t.Context(), link.URLKey(m.Link)).Val(), float64(10*time.Second))
+	assert.Equal(t, map[string]string{link.FieldCampaign: "billing", link.FieldMessage: m.ID},
+		rdb.HGetAll(t.Context(), link.Key(m.Link)).Val())
 
 	assert.Zero(t, rdb.ZCard(t.Context(), outboxKey).Val())
 	assert.Zero(t, rdb.ZCard(t.Context(), queuedKey).Val())

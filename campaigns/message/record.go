@@ -27,7 +27,7 @@ func (o *Outbox) Get(ctx context.Context, id string) (Message, error) {
 }
 
 // parseRecord makes a message of its hash in Redis. It answers false for a
-// record that is not there, or that only keeps a request from becoming one.
+// record that is not there.
 func parseRecord(id string, fields map[string]string) (Message, bool) {
 	if fields["created"] == "" {
 		return Message{}, false

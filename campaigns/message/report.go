@@ -15,7 +15,7 @@ func (o *Outbox) Report(ctx context.Context, r Report) error {
 		return fmt.Errorf("report on message %s: no state %q comes from a provider", r.Message, r.State)
 	}
 	answer, err := o.run(ctx, reportScript, "take a delivery report",
-		[]string{messageKey(r.Message), outboxKey, queuedKey}, r.Message, string(r.State), r.Reason, r.ProviderID)
+		[]string{messageKey(r.Message), outboxKey, queuedKey}, r.Message, string(r.State), r.Reason, r.ProviderID, o.unique())
 	if err != nil {
 		return err
 	}

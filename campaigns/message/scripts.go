@@ -18,7 +18,10 @@ var scriptFiles embed.FS
 
 // One script for each change of a message; keys, arguments and answers are
 // documented on top of each. Every one is harmless when it is run twice, which
-// the Redis client may do when a connection breaks.
+// the Redis client does when a connection breaks, and answers the same the
+// second time, unless something else has happened to the message in between: so
+// what happened is counted once. It is not counted where no answer arrives at
+// all: where Redis does not answer in time, or the process ends before.
 var (
 	enqueueScript = loadScript("enqueue")
 	sendingScript = loadScript("sending")
@@ -57,6 +60,11 @@ var (
 	// messagePrefix begins the key of each message's record.
 	messagePrefix = campaigns.Key("message", "")
 )
+
+// claimKeys are those of the claim script.
+func claimKeys(holder string) []string {
+	return []string{outboxKey, queuedKey, campaigns.ServiceKey, campaigns.Key("outbox", "claim", holder)}
+}
 
 func messageKey(id string) string { return messagePrefix + id }
 

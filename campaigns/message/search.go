@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func (o *Outbox) Search(ctx context.Context, q Query) (found []Message, next str
 		return nil, "", err
 	}
 	for range scanMost / scanBatch {
-		ids, err := o.page(ctx, q, at)
+		ids, last, err := o.page(ctx, q, at)
 		if err != nil {
 			return nil, "", err
 		}
@@ -47,11 +48,15 @@ func (o *Outbox) Search(ctx context.Context, q Query) (found []Message, next str
 				continue
 			}
 			found = append(found, m)
-			if len(found) == limit {
-				return found, at.String(), nil
+			if len(found) < limit {
+				continue
 			}
+			if last && i == len(records)-1 {
+				return found, "", nil
+			}
+			return found, at.String(), nil
 		}
-		if len(ids) == 0 {
+		if last {
 			return found, "", nil
 		}
 	}
@@ -72,6 +77,12 @@ type position struct {
 	id    string
 }
 
+// before says whether an entry of the index comes behind this position; all come
+// behind the zero one.
+func (p position) before(z redis.Z) bool {
+	return p.id == "" || z.Score < p.score || z.Score == p.score && z.Member.(string) < p.id
+}
+
 func (p position) String() string {
 	return strconv.FormatInt(int64(p.score), 10) + "." + p.id
 }
@@ -89,9 +100,8 @@ func parseCursor(s string) (position, error) {
 	return position{float64(n), id}, nil
 }
 
-// page reads the next ids behind a position. So many messages are not made in
-// one millisecond that skipping those before it would take more than one batch.
-func (o *Outbox) page(ctx context.Context, q Query, after position) (ids []redis.Z, err error) {
+// page reads the next ids behind a position, and says whether they are the last.
+func (o *Outbox) page(ctx context.Context, q Query, after position) (ids []redis.Z, last bool, err error) {
 	key, top := indexKey, "+inf"
 	if q.To != "" {
 		key = numberKey(q.To)
@@ -99,18 +109,23 @@ func (o *Outbox) page(ctx context.Context, q Query, after position) (ids []redis
 	if after.id != "" {
 		top = strconv.FormatInt(int64(after.score), 10)
 	}
-	err = o.do(ctx, "search messages", func(ctx context.Context) error {
-		ids, err = o.rdb.ZRevRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{Min: "-inf", Max: top, Count: scanBatch}).Result()
-		return err
-	})
-	if err != nil {
-		return nil, err
+	// Of those made in the same millisecond any number were seen already.
+	for skip := int64(0); ; skip += scanBatch {
+		err = o.do(ctx, "search messages", func(ctx context.Context) error {
+			ids, err = o.rdb.ZRevRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{
+				Min: "-inf", Max: top, Offset: skip, Count: scanBatch,
+			}).Result()
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		last = len(ids) < scanBatch
+		ids = slices.DeleteFunc(ids, func(z redis.Z) bool { return !after.before(z) })
+		if len(ids) > 0 || last {
+			return ids, last, nil
+		}
 	}
-	skip := 0
-	for skip < len(ids) && after.id != "" && ids[skip].Score == after.score && ids[skip].Member.(string) >= after.id {
-		skip++
-	}
-	return ids[skip:], nil
 }
 
 // recordFields are what a search shows: all but the history.

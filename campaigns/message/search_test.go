@@ -1,10 +1,12 @@
 package message
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -82,4 +84,72 @@ func TestTheIndicesForgetWithTheRecords(t *testing.T) {
 	assert.LessOrEqual(t, rdb.ZCard(t.Context(), numberKey("+14155550132")).Val(), int64(1))
 	running(t, o)
 	assert.Eventually(t, func() bool { return rdb.ZCard(t.Context(), indexKey).Val() == 0 }, 2*time.Second, 5*time.Millisecond)
+}
+
+// However many messages are made in one millisecond, a search goes through all.
+func TestSearchWithinOneMillisecond(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	o := newOutbox(t, rdb, &provider{})
+	const n = 2*scanBatch + 50
+	_, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		for i := range n {
+			id, at := fmt.Sprintf("m%04d", i), 1_700_000_000_000
+			if i == 0 {
+				at-- // behind them all
+			}
+			p.ZAdd(t.Context(), indexKey, z(float64(at), id))
+			p.HSet(t.Context(), messageKey(id), "created", at, "state", string(Accepted))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	for _, limit := range []int{1, 50, scanBatch, 333, n} {
+		var found []Message
+		q := Query{Limit: limit}
+		for pages := 1; ; pages++ {
+			page, next, err := o.Search(t.Context(), q)
+			require.NoError(t, err)
+			found = append(found, page...)
+			if next == "" {
+				assert.Equal(t, (n+limit-1)/limit, pages, "no page but the last is short")
+				break
+			}
+			q.Cursor = next
+		}
+		require.Len(t, found, n, "on pages of %d", limit)
+		for i, m := range found {
+			require.Equal(t, fmt.Sprintf("m%04d", n-1-i), m.ID)
+		}
+	}
+}
+
+func z(score float64, id string) redis.Z { return redis.Z{Score: score, Member: id} }
+
+// ahead is a Redis whose clock is ahead of this machine's.
+type ahead time.Duration
+
+func (a ahead) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (a ahead) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (a ahead) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if c, ok := cmd.(*redis.TimeCmd); ok {
+				c.SetVal(c.Val().Add(time.Duration(a)))
+			}
+		}
+		return err
+	}
+}
+
+// The entries were made by Redis' clock, so they are forgotten by it.
+func TestTheIndexForgetsByRedisClock(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	rdb.AddHook(ahead(100 * 24 * time.Hour))
+	now := time.Now()
+	require.NoError(t, rdb.ZAdd(t.Context(), indexKey,
+		z(float64(now.Add(9*24*time.Hour).UnixMilli()), "old"), z(float64(now.Add(11*24*time.Hour).UnixMilli()), "young")).Err())
+	running(t, newOutbox(t, rdb, &provider{}))
+	require.Eventually(t, func() bool { return rdb.ZCard(t.Context(), indexKey).Val() == 1 }, 2*time.Second, time.Millisecond)
+	assert.Equal(t, []string{"young"}, rdb.ZRange(t.Context(), indexKey, 0, -1).Val())
 }

@@ -24,11 +24,6 @@ const (
 	codeTries = 3
 	// keyKept is how long an idempotency key is remembered.
 	keyKept = 24 * time.Hour
-	// tombstone is how long a request that was given up cannot become a message.
-	tombstone = 10 * time.Minute
-	// defaultValidity and defaultLink are for a campaign without defaults.
-	defaultValidity = 15 * time.Minute
-	defaultLink     = 72 * time.Hour
 )
 
 // Send makes a text durable with its link, in one step, and begins its first
@@ -46,22 +41,28 @@ func (o *Outbox) Send(ctx context.Context, r Request) (*Pending, error) {
 	if o.stopping() {
 		return nil, fmt.Errorf("make the text durable: %w", ErrClosed)
 	}
-	holder := o.nextHolder()
+	withDefaults := *r.Campaign
+	withDefaults.SetDefaults()
+	r.Campaign = &withDefaults
+	holder := o.unique()
 	for range codeTries {
 		if err := o.addLink(&m, r.Campaign); err != nil {
 			return nil, err
 		}
-		answer, err := o.enqueue(ctx, &m, r, holder)
+		notAfter := o.clock.at(o.givesUp(ctx))
+		answer, err := o.enqueue(ctx, &m, r, holder, notAfter)
 		if err != nil {
 			if r.Key == "" && errors.Is(err, ErrStore) {
-				o.revoke(ctx, m)
+				o.revoke(ctx, m, r.Campaign, notAfter)
 			}
 			return nil, err
 		}
 		switch answer.string(0) {
 		case "ok":
 			return o.enqueued(ctx, m, holder), nil
-		case "collision":
+		case "collision", "late":
+			// Late, though it is waited for, is it only where Redis' clock was
+			// not known, or has changed: its answer says what it is.
 			continue
 		case "repeat":
 			return o.repeated(ctx, answer.string(1))
@@ -73,7 +74,7 @@ func (o *Outbox) Send(ctx context.Context, r Request) (*Pending, error) {
 			return nil, storeError("make the text durable", errAnswer)
 		}
 	}
-	return nil, storeError("make the text durable", errors.New("no free link code was found"))
+	return nil, storeError("make the text durable", errors.New("no try succeeded"))
 }
 
 // compose checks a request and makes the message of it, all but its link.
@@ -131,19 +132,18 @@ func (o *Outbox) addLink(m *Message, c *campaigns.Campaign) error {
 	return nil
 }
 
-// enqueue runs the script that makes the message durable.
-func (o *Outbox) enqueue(ctx context.Context, m *Message, r Request, holder string) (reply, error) {
+// enqueue runs the script that makes the message durable, unless it is later
+// than notAfter by Redis' clock.
+func (o *Outbox) enqueue(ctx context.Context, m *Message, r Request, holder string, notAfter int64) (reply, error) {
 	target, err := link.InteractionURL(r.Campaign.Interaction, m.To)
 	if err != nil {
 		return nil, campaigns.Invalid{{Pointer: "/interaction/url", Message: err.Error()}}
 	}
-	validity := time.Duration(r.Campaign.Validity)
-	defaultTo(&validity, defaultValidity)
-	leads := time.Duration(r.Campaign.Link.ExpiresAfter)
-	defaultTo(&leads, defaultLink)
+	validity, leads := time.Duration(r.Campaign.Validity), time.Duration(r.Campaign.Link.ExpiresAfter)
 
 	keys := []string{
-		messageKey(m.ID), link.Key(m.Link), outboxKey, queuedKey, indexKey, numberKey(m.To), campaigns.ServiceKey,
+		messageKey(m.ID), link.Key(m.Link), link.URLKey(m.Link), outboxKey, queuedKey, indexKey, numberKey(m.To),
+		campaigns.ServiceKey,
 	}
 	marker := ""
 	if r.Key != "" {
@@ -157,13 +157,16 @@ func (o *Outbox) enqueue(ctx context.Context, m *Message, r Request, holder stri
 	answer, err := o.run(
 		ctx, enqueueScript, "make the text durable", keys,
 		m.ID, holder, o.opts.Lease.Milliseconds(), validity.Milliseconds(), (validity + o.opts.Retention).Milliseconds(),
-		leads.Milliseconds(), link.TTL(leads).Milliseconds(), marker, keyKept.Milliseconds(),
-		6, link.FieldURL, target, link.FieldCampaign, m.Campaign, link.FieldMessage, m.ID,
+		target, leads.Milliseconds(), link.TTL(leads).Milliseconds(), marker, keyKept.Milliseconds(),
+		notAfter, 4, link.FieldCampaign, m.Campaign, link.FieldMessage, m.ID,
 		"campaign", m.Campaign, "call", m.Call, "to", m.To, "originator", m.Originator, "text", m.Text,
 		"link", m.Link, "url", m.URL, "encoding", m.Encoding, "segments", m.Segments, "test", test,
 	)
 	if err != nil {
 		return nil, err
+	}
+	if s := answer.string(0); s == "ok" || s == "late" {
+		o.clock.learn(answer.int(1))
 	}
 	m.Created = time.UnixMilli(answer.int(1)).UTC()
 	m.Updated, m.Expires = m.Created, m.Created.Add(validity)
@@ -205,27 +208,6 @@ func (o *Outbox) repeated(ctx context.Context, id string) (*Pending, error) {
 	return settledPending(m), nil
 }
 
-// revoke sees to it that a message of which nobody knows whether it was made
-// durable is not sent: whoever asked for it was told that it will not be. It
-// goes on until Redis has answered, for as long as nobody else may take the
-// message up.
-func (o *Outbox) revoke(ctx context.Context, m Message) {
-	ctx = context.WithoutCancel(ctx)
-	o.begin(func() {
-		wait := o.patience()
-		for end := time.Now().Add(o.opts.Lease); time.Now().Before(end); {
-			if _, err := o.cancel(ctx, m.ID, "store_down", tombstone); err == nil {
-				return
-			}
-			if !o.pause(wait.NextBackOff()) {
-				return
-			}
-		}
-		o.log.Error("a text that was given up could not be revoked: it may be sent",
-			"message", m.ID, "campaign", m.Campaign, "call", m.Call)
-	})
-}
-
 // patience spaces what is repeated until Redis answers.
 func (o *Outbox) patience() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
@@ -243,27 +225,4 @@ func (o *Outbox) pause(d time.Duration) bool {
 	case <-o.killed:
 		return false
 	}
-}
-
-// Cancel keeps a text that is still queued from being sent, and answers the
-// state the message is in then: Cancelled, or whatever came first. The errors
-// are ErrNotFound and ErrStore.
-func (o *Outbox) Cancel(ctx context.Context, id string) (State, error) {
-	return o.cancel(ctx, id, "cancelled", 0)
-}
-
-func (o *Outbox) cancel(ctx context.Context, id, cause string, keep time.Duration) (State, error) {
-	answer, err := o.run(ctx, cancelScript, "cancel a message",
-		[]string{messageKey(id), outboxKey, queuedKey}, id, cause, keep.Milliseconds())
-	if err != nil {
-		return "", err
-	}
-	state := State(answer.string(0))
-	if state == "" && keep == 0 {
-		return "", fmt.Errorf("cancel message %s: %w", id, ErrNotFound)
-	}
-	if answer.int(1) == 1 {
-		o.changed(change{message: id, campaign: answer.string(2), state: state, cause: cause, test: answer.string(3) == "1"})
-	}
-	return state, nil
 }

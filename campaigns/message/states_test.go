@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"deflectd/campaigns"
 )
 
 // arrows are all changes of state that may ever be seen in a history.
@@ -24,24 +26,26 @@ var arrows = map[State][]State{
 
 // model is a message as the scripts should treat it.
 type model struct {
-	state    State
-	holder   string
-	attempts int
+	state     State
+	holder    string
+	attempts  int
+	withdrawn bool // to be cancelled where it turns out not to have gone out
 }
 
 // machine runs the scripts on one message beside the model.
 type machine struct {
-	t     *rapid.T
-	o     *Outbox
-	id    string
-	m     model
-	claim int
+	t  *rapid.T
+	o  *Outbox
+	id string
+	m  model
 }
 
 func (x *machine) keys() []string { return []string{messageKey(x.id), outboxKey, queuedKey} }
 
-func (x *machine) run(s *redis.Script, args ...any) reply {
-	answer, err := x.o.run(x.t.Context(), s, "test", x.keys(), append([]any{x.id}, args...)...)
+func (x *machine) run(s *redis.Script, args ...any) reply { return x.runKeys(s, x.keys(), args...) }
+
+func (x *machine) runKeys(s *redis.Script, keys []string, args ...any) reply {
+	answer, err := x.o.run(x.t.Context(), s, "test", keys, append([]any{x.id}, args...)...)
 	require.NoError(x.t, err)
 	return answer
 }
@@ -64,7 +68,7 @@ func (x *machine) sending() {
 	holder, attempt := x.hand(x.m.attempts + 1)
 	repeated := x.m.state == Sending && holder == x.m.holder && attempt == strconv.Itoa(x.m.attempts)
 	allowed := x.m.state == Queued && holder == x.m.holder
-	answer := x.run(sendingScript, holder, attempt, 60_000)
+	answer := x.runKeys(sendingScript, append(x.keys(), campaigns.ServiceKey), holder, attempt, 60_000)
 	assert.Equal(x.t, allowed || repeated, answer.string(0) == "ok")
 	if allowed {
 		x.m.state, x.m.attempts = Sending, number(attempt)
@@ -88,7 +92,12 @@ func (x *machine) settle() {
 func (x *machine) retry() {
 	holder, attempt := x.hand(x.m.attempts)
 	allowed := holder == x.m.holder && (x.m.state == Queued || x.m.state == Sending && attempt == strconv.Itoa(x.m.attempts))
-	answer := x.run(retryScript, holder, attempt, 60_000, "unavailable")
+	answer := x.run(retryScript, holder, attempt, 60_000, "unavailable", "")
+	if allowed && x.m.withdrawn {
+		assert.Equal(x.t, "cancelled", answer.string(0))
+		x.m.state = Cancelled
+		return
+	}
 	assert.Equal(x.t, allowed, answer.string(0) == "ok")
 	if allowed {
 		x.m.state, x.m.holder = Queued, ""
@@ -98,8 +107,12 @@ func (x *machine) retry() {
 func (x *machine) cancel() {
 	state, err := x.o.Cancel(x.t.Context(), x.id)
 	require.NoError(x.t, err)
-	if x.m.state == Queued {
+	switch x.m.state {
+	case Queued:
 		x.m.state = Cancelled
+	case Sending:
+		x.m.withdrawn = true
+	default:
 	}
 	assert.Equal(x.t, x.m.state, state)
 }
@@ -116,14 +129,13 @@ func (x *machine) report() {
 func (x *machine) lapse() {
 	ctx := x.t.Context()
 	require.NoError(x.t, x.o.rdb.ZAddXX(ctx, outboxKey, redis.Z{Score: 1, Member: x.id}).Err())
-	x.claim++
-	holder := fmt.Sprintf("claim %d", x.claim)
-	putOff := rapid.SampledFrom([]int{0, 0, 1000}).Draw(x.t, "put off")
-	answer, err := x.o.run(ctx, claimScript, "test", []string{outboxKey, queuedKey}, messagePrefix, holder, 60_000, 5, glance, putOff)
+	holder := x.o.unique()
+	up := rapid.SampledFrom([]int{1, 1, 0}).Draw(x.t, "the provider is up")
+	answer, err := x.o.run(ctx, claimScript, "test", claimKeys(holder), messagePrefix, holder, 60_000, 5, glance, 1000, up)
 	require.NoError(x.t, err)
 	switch x.m.state {
 	case Queued:
-		if putOff == 0 {
+		if up == 1 {
 			require.Len(x.t, answer.list(2), 1)
 			assert.Equal(x.t, x.m.attempts, claimedMessage(answer.list(2).list(0)).Attempts)
 			x.m.holder = holder
@@ -170,8 +182,9 @@ func TestTheStatesFollowTheModel(t *testing.T) {
 		m, err := o.compose(request())
 		require.NoError(rt, err)
 		require.NoError(rt, o.addLink(&m, testCampaign()))
-		_, err = o.enqueue(rt.Context(), &m, request(), "first")
+		answer, err := o.enqueue(rt.Context(), &m, request(), "first", time.Now().Add(time.Minute).UnixMilli())
 		require.NoError(rt, err)
+		require.Equal(rt, "ok", answer.string(0))
 		x := &machine{t: rt, o: o, id: m.ID, m: model{state: Queued, holder: "first"}}
 		steps := []func(){x.sending, x.settle, x.retry, x.cancel, x.report, x.lapse, x.extend}
 		weights := []int{0, 0, 0, 1, 1, 2, 3, 4, 5, 5, 6}
@@ -193,7 +206,7 @@ func TestEachChangeIsGuardedByTheStateItLeaves(t *testing.T) {
 	o := newOutbox(t, rdb, &provider{})
 	changes := map[string]func(id string) (reply, error){
 		"sending": func(id string) (reply, error) {
-			return o.run(t.Context(), sendingScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "me", 2, 1000)
+			return o.run(t.Context(), sendingScript, "test", []string{messageKey(id), outboxKey, queuedKey, campaigns.ServiceKey}, id, "me", 2, 1000)
 		},
 		"accepted": func(id string) (reply, error) {
 			return o.run(t.Context(), settleScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "me", 1, "accepted", "", "p", "i")
@@ -208,10 +221,10 @@ func TestEachChangeIsGuardedByTheStateItLeaves(t *testing.T) {
 			return o.run(t.Context(), settleScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "me", 2, "accepted", "", "p", "i")
 		},
 		"retry": func(id string) (reply, error) {
-			return o.run(t.Context(), retryScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "me", 1, 1000, "unavailable")
+			return o.run(t.Context(), retryScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "me", 1, 1000, "unavailable", "")
 		},
 		"cancel": func(id string) (reply, error) {
-			return o.run(t.Context(), cancelScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "cancelled", 0)
+			return o.run(t.Context(), cancelScript, "test", []string{messageKey(id), outboxKey, queuedKey}, id, "cancelled", "request")
 		},
 		"report accepted": func(id string) (reply, error) {
 			return nil, o.Report(t.Context(), Report{Message: id, State: Accepted})
@@ -254,6 +267,33 @@ func TestEachChangeIsGuardedByTheStateItLeaves(t *testing.T) {
 			assert.Equal(t, want, m.State, "%s, then %s", from, name)
 			assert.Equal(t, moved, len(m.History) > 0, "%s, then %s", from, name)
 		}
+	}
+}
+
+// Who withdraws a text that is with the provider does not get it after all
+// where it turns out not to have gone out.
+func TestWithdrawnWhileItIsBeingSent(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	answer := make(chan error)
+	p := &provider{}
+	p.say(func(context.Context, Text) (string, error) { return "taken", <-answer })
+	o := newOutbox(t, rdb, p)
+	for result, want := range map[error][]State{
+		&SendError{Verdict: NotProcessed, Reason: "unavailable"}: {Queued, Sending, Queued, Cancelled},
+		&SendError{Verdict: Ambiguous, Reason: "no_answer"}:      {Queued, Sending, Unknown},
+		error(nil): {Queued, Sending, Accepted},
+	} {
+		pending, err := o.Send(t.Context(), request())
+		require.NoError(t, err)
+		id := pending.Message().ID
+		wants(t, o, id, Sending)
+		state, err := o.Cancel(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, Sending, state)
+		answer <- result
+		assert.Equal(t, want[1:], states(t, pending))
+		assert.Equal(t, want, history(wants(t, o, id, want[len(want)-1])))
+		assert.Zero(t, rdb.ZCard(t.Context(), outboxKey).Val(), "it is not tried again")
 	}
 }
 

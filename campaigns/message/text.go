@@ -25,7 +25,7 @@ const MaxSegments = 9
 
 // Compose is the campaign's text with its link in it.
 func Compose(c *campaigns.Campaign, link string) string {
-	return strings.ReplaceAll(c.Text, "{link}", link)
+	return strings.ReplaceAll(c.Text, campaigns.LinkHere, link)
 }
 
 // Measure says how a text is encoded and how many segments it takes, as
@@ -66,7 +66,7 @@ func (o *Outbox) Forecast(c *campaigns.Campaign) Forecast {
 	f := Forecast{Link: o.opts.PublicURL + "/" + strings.Repeat("x", link.CodeLength), Warnings: []string{}}
 	f.Text = Compose(c, f.Link)
 	f.Encoding, f.Segments = Measure(f.Text)
-	if !strings.Contains(c.Text, "{link}") {
+	if !strings.Contains(c.Text, campaigns.LinkHere) {
 		f.Warnings = append(f.Warnings, "the text has no {link}: whoever gets it cannot open the interaction")
 	}
 	if f.Encoding == UCS2 {

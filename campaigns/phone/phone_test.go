@@ -53,6 +53,13 @@ func TestParse(t *testing.T) {
 		{"+999123456789", "US", Number{}, ErrInvalid},
 		{"+0123456789", "US", Number{}, ErrInvalid},
 		{"1800FLOWERS", "US", Number{}, ErrInvalid}, // no caller's number has letters
+		// What is left of a SIP user when a dialplan has dropped its punctuation.
+		{"user19075550121", "US", Number{}, ErrInvalid},
+		{"19075550121x5", "US", Number{}, ErrInvalid},
+		{"tel19075550121", "US", Number{}, ErrInvalid},
+		{"sip+19075550121", "US", Number{}, ErrInvalid},
+		{"+1907555O121", "US", Number{}, ErrInvalid}, // a letter for a digit
+		{"anonymous1", "US", Number{}, ErrInvalid},
 		{"++14155550132", "US", Number{}, ErrInvalid},
 		{"+1415+5550132", "US", Number{}, ErrInvalid},
 		{"+14155550132,dnis=+18005550100", "US", Number{}, ErrInvalid},

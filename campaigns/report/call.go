@@ -16,18 +16,18 @@ type Call struct {
 	Channel string `json:"channel,omitempty" doc:"Its channel id in Asterisk."`
 
 	DNIS         string `json:"dnis,omitempty" doc:"The number dialled."`
-	ANI          string `json:"ani,omitempty" doc:"The caller's number; empty when withheld."`
+	ANI          string `json:"ani,omitempty" doc:"The caller's number; empty unless it is known that it may be shown."`
 	Presentation string `json:"presentation,omitempty" doc:"Whether the caller's number may be shown, in Asterisk's words."`
-	Diverted     string `json:"diverted,omitempty" doc:"The number that forwarded the call."`
+	Diverted     string `json:"diverted,omitempty" doc:"The number that forwarded the call; empty where the caller's has to be."`
 
 	Campaign string  `json:"campaign,omitempty" doc:"The id of the campaign that answers the number dialled."`
 	Outcome  Outcome `json:"outcome,omitempty" enum:"deflected,texted,declined,passed,abandoned,failed" doc:"What became of it; absent while it lives."`
 	Reason   Reason  `json:"reason,omitempty" doc:"Why it has its outcome; absent while it lives."`
 	Message  string  `json:"message,omitempty" doc:"The id of the text sent for it."`
 
-	Started  time.Time `json:"started" doc:"When it entered the application."`
-	Answered time.Time `json:"answered,omitzero" doc:"When deflectd answered it."`
-	Ended    time.Time `json:"ended,omitzero" doc:"When it was let go or hung up."`
+	Started  time.Time `json:"started_at" doc:"When it entered the application."`
+	Answered time.Time `json:"answered_at,omitzero" doc:"When deflectd answered it."`
+	Ended    time.Time `json:"ended_at,omitzero" doc:"When it was let go or hung up."`
 	Steps    []Step    `json:"steps,omitempty" doc:"What happened, in order."`
 }
 

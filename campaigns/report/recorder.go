@@ -60,6 +60,9 @@ type record struct {
 	body  []byte
 	// count is counted when this turns out to be the first record of its call.
 	count prometheus.Counter
+	// orphan says that the call may have its record already, second that this
+	// one has been given an id of its own.
+	orphan, second bool
 }
 
 // NewRecorder makes a Recorder; it writes while Run runs.
@@ -87,10 +90,17 @@ func NewRecorder(o Options) *Recorder {
 	return r
 }
 
-// Record counts a call that ended and queues its record. It never blocks and
-// never fails: what Redis cannot take now is written later, in order. The
-// first record of a call stays: another of the same id is forgotten.
-func (r *Recorder) Record(c Call) {
+// Record queues the record of a call that ended; the call is counted when the
+// record is written. It never blocks and never fails: what Redis cannot take
+// now is written later, in order.
+//
+// The first record of a call stays. That of an orphan is forgotten where there
+// is one: whoever finds an orphan cannot know. Any other second record is that
+// of a channel which the dialplan has led here again, and is kept under an id of
+// its own.
+func (r *Recorder) Record(c Call) { r.record(c, false) }
+
+func (r *Recorder) record(c Call, second bool) {
 	if !allowed(c.Outcome, c.Reason) {
 		r.log.Error("a call ended with an outcome and a reason that do not belong together",
 			"call", c.ID, "campaign", c.Campaign, "outcome", c.Outcome, "reason", c.Reason)
@@ -106,15 +116,11 @@ func (r *Recorder) Record(c Call) {
 		r.dropped.Inc()
 		return
 	}
-	next := record{id: c.ID, score: score(c.Started), body: body}
-	counter := r.calls.WithLabelValues(c.Campaign, string(c.Outcome), string(c.Reason))
-	if c.Reason == Orphaned {
-		// Whoever finds an orphan cannot know whether its call has a record.
-		next.count = counter
-	} else {
-		counter.Inc()
-	}
-	r.push(next)
+	r.push(record{
+		id: c.ID, score: score(c.Started), body: body,
+		orphan: c.Reason == Orphaned, second: second,
+		count: r.calls.WithLabelValues(c.Campaign, string(c.Outcome), string(c.Reason)),
+	})
 }
 
 func (r *Recorder) push(next record) {
@@ -126,6 +132,7 @@ func (r *Recorder) push(next record) {
 	r.mu.Unlock()
 	if full {
 		r.dropped.Inc()
+		next.count.Inc() // it cannot be known better any more
 		return
 	}
 	select {
@@ -224,26 +231,45 @@ func (r *Recorder) write(ctx context.Context, group []record) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	pipe := r.rdb.Pipeline()
-	first := make([]*redis.StatusCmd, len(group))
+	before := make([]*redis.StatusCmd, len(group))
 	index := make([]redis.Z, len(group))
 	for i, rec := range group {
-		first[i] = pipe.SetArgs(ctx, recordKey(rec.id), rec.body, redis.SetArgs{Mode: "NX", TTL: r.retention})
+		before[i] = pipe.SetArgs(ctx, recordKey(rec.id), rec.body, redis.SetArgs{Mode: "NX", Get: true, TTL: r.retention})
 		index[i] = redis.Z{Score: rec.score, Member: rec.id}
 	}
 	pipe.ZAddNX(ctx, indexKey, index...)
 	cmds, _ := pipe.Exec(ctx)
 	for _, cmd := range cmds {
-		// Nil says that the call already has its record.
+		// Nil says that the call had no record.
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return fmt.Errorf("write %d records of calls: %w", len(group), err)
 		}
 	}
 	for i, rec := range group {
-		if rec.count != nil && first[i].Err() == nil {
+		switch there := before[i].Val(); {
+		case before[i].Err() != nil || there == string(rec.body):
+			// The first, or itself from a time when the answer was lost.
 			rec.count.Inc()
+		case !rec.orphan:
+			r.again(rec)
 		}
 	}
 	return nil
+}
+
+// again queues a record under an id of its own: the call id and when this part
+// of the call began.
+func (r *Recorder) again(rec record) {
+	var c Call
+	if err := json.Unmarshal(rec.body, &c); err != nil || rec.second {
+		r.log.Error("a second record of a call is lost", "call", rec.id, "error", err)
+		r.dropped.Inc()
+		return
+	}
+	c.ID = fmt.Sprintf("%s-%d", rec.id, c.Started.UnixMicro())
+	r.log.Warn("a channel came that has a record already; the dialplan should not lead it here twice",
+		"call", rec.id, "record", c.ID, "node", c.Node)
+	r.record(c, true)
 }
 
 // trim takes out of the index what is past its retention; the records

@@ -144,6 +144,7 @@ func TestOrphanNeverReplacesOrDoublesARecord(t *testing.T) {
 	alone := call(2)
 	alone.Outcome, alone.Reason = Failed, Orphaned
 	b.Record(alone)
+	alone.Ended = start // found by another as well
 	b.Record(alone)
 	b.written(2)
 
@@ -154,6 +155,46 @@ func TestOrphanNeverReplacesOrDoublesARecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.Equal(t, 1.0, b.counted("billing", Failed, Orphaned))
+}
+
+// A channel that comes a second time has a record of its own then, and both are
+// counted once, however often they are written.
+func TestSecondRecordOfAChannel(t *testing.T) {
+	b := newBench(t, startRedis(t))
+	first, second := call(1), call(1)
+	second.Outcome, second.Reason, second.Started = Declined, NoKeypress, first.Started.Add(time.Minute)
+	b.Record(first)
+	b.Record(second)
+	b.written(2)
+	got, err := b.Get(t.Context(), first.ID)
+	require.NoError(t, err)
+	require.Equal(t, Deflected, got.Outcome)
+	second.ID = fmt.Sprintf("%s-%d", first.ID, second.Started.UnixMicro())
+	got, err = b.Get(t.Context(), second.ID)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(second, got))
+	require.Equal(t, 1.0, b.counted("billing", Deflected, Released))
+	require.Equal(t, 1.0, b.counted("billing", Declined, NoKeypress))
+
+	// A third of the same moment has nowhere to go, and is not counted.
+	second.ID, second.Outcome, second.Reason = first.ID, Abandoned, CallerHungUp
+	b.Record(second)
+	require.Eventually(t, func() bool { return testutil.ToFloat64(b.dropped) == 1 }, 10*time.Second, time.Millisecond)
+	require.Zero(t, b.counted("billing", Abandoned, CallerHungUp))
+}
+
+// The answer to a write may be lost: what is written again is counted once.
+func TestWrittenAgain(t *testing.T) {
+	s := startRedis(t)
+	rdb := client(s)
+	defer func() { _ = rdb.Close() }()
+	r := NewRecorder(Options{Redis: rdb, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	r.Record(call(1))
+	group := r.head()
+	require.NoError(t, rdb.Set(t.Context(), recordKey(group[0].id), group[0].body, 0).Err())
+	require.NoError(t, r.write(t.Context(), group))
+	require.Equal(t, 1.0, testutil.ToFloat64(r.calls.WithLabelValues("billing", string(Deflected), string(Released))))
+	require.Len(t, r.head(), 1, "nothing is queued again")
 }
 
 func TestRecordsOutliveRedis(t *testing.T) {

@@ -22,7 +22,7 @@ var Table = []Row{
 	{Outcome: Deflected, Reason: Released, Means: "The text is on its way and deflectd hung up, as the campaign says."},
 	{Outcome: Deflected, Reason: CallerHungUp, Means: "The caller asked for the text, it is on its way, and the caller hung up before deflectd did."},
 
-	{Outcome: Texted, Reason: ToTransfer, Means: "The provider took the text, and the call went on in the dialplan because the campaign says so."},
+	{Outcome: Texted, Reason: ToTransfer, Means: "The provider took the text, and the call went on in the dialplan: because the campaign says so, or because Asterisk took it back first (step `taken back`)."},
 	{Outcome: Texted, Reason: TransferRequested, Means: "The provider took the text, and the caller asked in the interaction for a person.", Reserved: true},
 
 	{Outcome: Declined, Reason: KeypressDecline, Means: "The caller heard the offer and pressed the key that declines it."},
@@ -86,7 +86,7 @@ var Table = []Row{
 		Do: "Read the message: its reason is the provider's. Often the originator, the balance or the number.",
 	},
 	{
-		Outcome: Failed, Reason: MessageTimeout, Means: "The text had not come as far as the campaign waits for when its time was over. One that was still queued was cancelled.",
+		Outcome: Failed, Reason: MessageTimeout, Means: "The provider had not taken the text when the time for that was over, or when Asterisk took the call back (step `taken back`). One that was still queued was cancelled.",
 		Do: "Look at deflectd_message_submit_seconds; raise release.wait if the provider is always slow.",
 	},
 	{
@@ -94,24 +94,24 @@ var Table = []Row{
 		Do: "See /readyz and the log for how it fails.",
 	},
 	{
-		Outcome: Failed, Reason: StoreDown, Means: "Redis did not answer in time, so the text could not be made safe.",
+		Outcome: Failed, Reason: StoreDown, Means: "Redis does not answer, or did not in time, so the text could not be made safe.",
 		Do: "Look at deflectd_redis_up and at Redis.",
 	},
 	{
-		Outcome: Failed, Reason: PromptFailed, Means: "Asterisk could not play the offer.",
+		Outcome: Failed, Reason: PromptFailed, Means: "Asterisk said that it could not play the offer.",
 		Do: "See that the file of offer.prompt is in Asterisk's sounds, in a format it can read.",
 	},
 	{
-		Outcome: Failed, Reason: SwitchLost, Means: "The connection to Asterisk was lost during the call, or Asterisk stopped.",
-		Do: "Look at deflectd_asterisk_up, and at Asterisk.",
+		Outcome: Failed, Reason: SwitchLost, Means: "Asterisk stopped, did not answer, or was out of reach during the call; or it took the call back into the dialplan by itself (step `taken back`). A text that the caller was promised still comes.",
+		Do: "Look at deflectd_asterisk_up, and at Asterisk. Where calls are taken back: DEFLECTD_PATIENCE must be longer than the longest offer.",
 	},
 	{
 		Outcome: Failed, Reason: Orphaned, Means: "The call was found in the application with no deflectd that serves it, and was let go.",
 		Do: "Seen after deflectd was killed. At other times: two daemons may share one application name.",
 	},
 	{
-		Outcome: Failed, Reason: Internal, Means: "deflectd itself made a mistake.",
-		Do: "Please report it with the log lines of the call.",
+		Outcome: Failed, Reason: Internal, Means: "deflectd itself made a mistake, or was too busy to take what Asterisk told it of the call (step `events lost`).",
+		Do: "Events lost: give the machine more CPU, or run another deflectd. Else please report it with the log lines of the call.",
 	},
 }
 

@@ -15,9 +15,13 @@ local function parse(record)
   }
 end
 
+local function format(c)
+  return string.format('%.0f %.0f %.0f %.0f %s\n%s',
+    c.version, c.created, c.updated, c.deleted, c.nonce, c.body)
+end
+
 local function write(key, id, c)
-  redis.call('HSET', key, id, string.format('%.0f %.0f %.0f %.0f %s\n%s',
-    c.version, c.created, c.updated, c.deleted, c.nonce, c.body))
+  redis.call('HSET', key, id, format(c))
 end
 
 local function now()

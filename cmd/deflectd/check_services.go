@@ -5,20 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/messagebird/go-rest-api/v9/balance"
+	"github.com/redis/go-redis/v9"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/message/messagebird"
 	"deflectd/config"
 )
 
+const redisItem = "redis"
+
 // checkRedis asks the store whether it keeps what it is given.
 func checkRedis(ctx context.Context, cfg config.Redis) []finding {
-	const item = "redis"
 	rdb, err := openRedis(cfg)
 	if err != nil {
-		return []finding{{failed, item, "redis.url " + err.Error(), ""}}
+		return []finding{{failed, redisItem, "redis.url " + err.Error(), ""}}
 	}
 	defer func() { _ = rdb.Close() }()
 	address := "redis"
@@ -30,23 +35,50 @@ func checkRedis(ctx context.Context, cfg config.Redis) []finding {
 		if message := err.Error(); strings.Contains(message, "AUTH") || strings.Contains(message, "WRONGPASS") {
 			advice = "compare the user and password in redis.url with those of Redis"
 		}
-		return []finding{{failed, item, fmt.Sprintf("%s: %v", address, cause(err)), advice}}
+		return []finding{{failed, redisItem, fmt.Sprintf("%s: %v", address, cause(err)), advice}}
 	}
+	proof := proveWriting(ctx, rdb, address)
 	text, err := rdb.Info(ctx).Result()
 	if err != nil {
-		return []finding{{
-			warning, item, fmt.Sprintf("%s answers, but not to INFO: %v", address, cause(err)),
-			"see by hand that appendonly is yes and maxmemory-policy is noeviction",
+		return []finding{proof, {
+			warning, redisItem, fmt.Sprintf("%s answers, but not to INFO: %v", address, cause(err)),
+			"see by hand that it is Redis 7.0 or newer, appendonly is yes and maxmemory-policy is noeviction",
 		}}
 	}
-	return judgeRedis(item, address, parseInfo(text))
+	return append(judgeRedis(address, parseInfo(text)), proof)
 }
 
+// proveWriting does the two things that everything kept needs: it writes, a key
+// that is gone in a second, and runs a script.
+func proveWriting(ctx context.Context, rdb redis.UniversalClient, address string) finding {
+	key := campaigns.Key("check")
+	if err := rdb.Set(ctx, key, "1", time.Second).Err(); err != nil {
+		return finding{
+			failed, redisItem, fmt.Sprintf("%s cannot be written to: %v", address, cause(err)),
+			"name the master in redis.url, with memory left and a user that may do everything with keys and channels that begin with {deflectd}:",
+		}
+	}
+	if err := rdb.Eval(ctx, "return 1", []string{key}).Err(); err != nil {
+		return finding{
+			failed, redisItem, fmt.Sprintf("%s runs no scripts: %v", address, cause(err)),
+			"allow the user of redis.url EVAL and EVALSHA",
+		}
+	}
+	return finding{fine, redisItem, "it can be written to, and runs scripts", ""}
+}
+
+// oldestRedis is the first major version with all that the scripts rely on.
+const oldestRedis = 7
+
 // judgeRedis reads what INFO says.
-func judgeRedis(item, address string, info map[string]string) []finding {
-	findings := []finding{{fine, item, fmt.Sprintf("Redis %s at %s", info["redis_version"], address), ""}}
+func judgeRedis(address string, info map[string]string) []finding {
+	findings := []finding{{fine, redisItem, fmt.Sprintf("Redis %s at %s", info["redis_version"], address), ""}}
 	add := func(v verdict, detail, advice string) {
-		findings = append(findings, finding{v, item, detail, advice})
+		findings = append(findings, finding{v, redisItem, detail, advice})
+	}
+	major, _, _ := strings.Cut(info["redis_version"], ".")
+	if n, err := strconv.Atoi(major); err != nil || n < oldestRedis {
+		add(failed, "it is older than Redis 7.0", "name a Redis 7.0 or newer in redis.url")
 	}
 	if role := info["role"]; role != "" && role != "master" {
 		add(failed, "it is a replica and takes no writes", "name the master in redis.url")

@@ -171,6 +171,25 @@ func TestCheckRedis(t *testing.T) {
 		require.Contains(t, f.detail, "NOAUTH")
 		require.Contains(t, f.advice, "password in redis.url")
 	})
+	t.Run("it must not be changed", func(t *testing.T) {
+		server := startRedis(t, "--appendonly", "yes")
+		rdb, err := openRedis(config.Redis{URL: config.Secret(server.URL())})
+		require.NoError(t, err)
+		defer rdb.Close()
+		as := func(rules ...any) finding {
+			require.NoError(t, rdb.Do(t.Context(), append([]any{"ACL", "SETUSER", "u", "reset", "on", ">pw"}, rules...)...).Err())
+			url := strings.Replace(server.URL(), "redis://", "redis://u:pw@", 1)
+			return worst(checkRedis(t.Context(), config.Redis{URL: config.Secret(url)}))
+		}
+		f := as("+@all", "~other:*", "&*")
+		require.Equal(t, failed, f.verdict)
+		require.Contains(t, f.detail, "cannot be written to: NOPERM")
+		f = as("+@all", "-@scripting", "~{deflectd}:*", "&*")
+		require.Equal(t, failed, f.verdict)
+		require.Contains(t, f.detail, "runs no scripts: NOPERM")
+		require.Equal(t, fine, as("+@all", "~{deflectd}:*", "&*").verdict)
+		require.Positive(t, rdb.PTTL(t.Context(), "{deflectd}:check").Val())
+	})
 	t.Run("nobody is there", func(t *testing.T) {
 		f := worst(checkRedis(t.Context(), config.Redis{URL: "redis://:pass1234@127.0.0.1:1/2"}))
 		require.Equal(t, failed, f.verdict)
@@ -188,11 +207,14 @@ func TestJudgeRedis(t *testing.T) {
 	}{
 		{"good", "", fine, "Redis 7.0.15 at here"},
 		{"replica", "role:slave", failed, "it is a replica"},
+		{"old", "redis_version:6.2.14", failed, "it is older than Redis 7.0"},
+		{"of an unknown age", "redis_version:", failed, "it is older than Redis 7.0"},
+		{"another make", "redis_version:7.2.4\r\nserver_name:valkey", fine, "Redis 7.2.4 at here"},
 		{"cluster", "cluster_enabled:1", failed, "a node of a Cluster"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := worst(judgeRedis("redis", "here", parseInfo(good+test.extra)))
+			f := worst(judgeRedis("here", parseInfo(good+test.extra)))
 			require.Equal(t, test.verdict, f.verdict)
 			require.Contains(t, f.detail, test.detail)
 		})
@@ -272,12 +294,12 @@ sms: {provider: sandbox}
 	code, stdout, stderr := run(t, nil, "check", "-c", file)
 	require.Equal(t, exitDone, code, stdout+stderr)
 	require.Empty(t, stderr)
-	require.Contains(t, stdout, "9 ok, 1 warnings, 0 failed")
+	require.Contains(t, stdout, "10 ok, 1 warnings, 0 failed")
 
 	write(ari.URL)
 	code, stdout, _ = run(t, nil, "check", "-c", file)
 	require.Equal(t, exitFailed, code)
-	require.Contains(t, stdout, "4 ok, 1 warnings, 1 failed")
+	require.Contains(t, stdout, "5 ok, 1 warnings, 1 failed")
 }
 
 func TestPrintFindings(t *testing.T) {

@@ -38,12 +38,14 @@ func testHostileCallers(t *testing.T, w *world, victim string) {
 		reason report.Reason // of being passed
 	}{
 		"arguments in the user":             {lab.Caller{From: "0,dnis=+18005550199,ani=" + victim}, report.ANIInvalid},
-		"dnis= in the user":                 {lab.Caller{From: "dnis=" + ownNumber}, report.ANIOwnNumber},
+		"dnis= in the user":                 {lab.Caller{From: "dnis=" + ownNumber}, report.ANIInvalid},
 		"a place in the dialplan":           {lab.Caller{From: "1)?agents,7001,1"}, report.ANIInvalid},
 		"dialplan functions":                {lab.Caller{From: "${SHELL(id)}$[1+1]"}, report.ANIInvalid},
 		"quotes":                            {lab.Caller{From: `"'` + "`"}, report.ANIWithheld},
 		"200 digits":                        {lab.Caller{From: strings.Repeat("1", 200)}, report.ANIInvalid},
-		"200 letters":                       {lab.Caller{From: strings.Repeat("x", 200)}, report.ANIWithheld},
+		"200 letters":                       {lab.Caller{From: strings.Repeat("x", 200)}, report.ANIInvalid},
+		"a number in a user of letters":     {lab.Caller{From: "user" + victim[1:]}, report.ANIInvalid},
+		"anonymous as the user":             {lab.Caller{From: "Anonymous"}, report.ANIWithheld},
 		"plus signs":                        {lab.Caller{From: "+++"}, report.ANIInvalid},
 		"line breaks":                       {lab.Caller{From: "1\r\nX: y"}, report.ANIInvalid},
 		"other digits":                      {lab.Caller{From: "٠١٢٣٤٥٦٧٨٩"}, report.ANIWithheld},

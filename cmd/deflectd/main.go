@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -101,11 +102,18 @@ type configFlag struct {
 func (f configFlag) load(p *process) (*config.Config, error) {
 	path := f.Config
 	if path == "" {
-		if _, err := os.Stat(defaultConfig); err == nil {
-			path = defaultConfig
-		}
+		path = ifThere(defaultConfig)
 	}
 	return config.Load(path, p.environ)
+}
+
+// ifThere is path, or "" where there is no such file. One that is there and
+// cannot be read is not passed over: whoever wrote it means it.
+func ifThere(path string) string {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return path
 }
 
 type serveCommand struct{ configFlag }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -44,6 +46,7 @@ func TestCommandLine(t *testing.T) {
 		{"serve without a file", []string{"serve", "--config", "/nowhere.yaml"}, nil, exitWrong, "", "/nowhere.yaml: cannot be read: no such file or directory"},
 		{"serve with a wrong file", []string{"serve", "-c", "../../config/testdata/wrong-later.yaml"}, nil, exitWrong, "", "wrong-later.yaml:4: asterisk.nats: is not available yet"},
 		{"check with a wrong file", []string{"check", "-c", "../../config/testdata/wrong-syntax.yaml"}, nil, exitWrong, "", "wrong-syntax.yaml:2: is not YAML"},
+		{"a variable of a command that is not there", []string{"check"}, []string{"DEFLECTD_TOKEN=x"}, exitWrong, "", "DEFLECTD_TOKEN: unknown variable"},
 		{"a wrong variable", []string{"check"}, []string{"DEFLECTD_REDDIS_URL=x"}, exitWrong, "", "DEFLECTD_REDDIS_URL: unknown variable; was DEFLECTD_REDIS_URL meant?"},
 	}
 	for _, test := range tests {
@@ -66,6 +69,20 @@ func TestConfigFromTheEnvironment(t *testing.T) {
 	require.Contains(t, stderr, "wrong-list.yaml:1: must hold settings")
 }
 
+func TestDefaultFileIsSkippedOnlyWhereThereIsNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "deflectd.yaml")
+	require.Empty(t, ifThere(file))
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.Equal(t, file, ifThere(file))
+
+	// It cannot be told whether there is one: that is an error, here and where
+	// the folder may not be looked into.
+	inFile := filepath.Join(file, "deflectd.yaml")
+	require.Equal(t, inFile, ifThere(inFile))
+	_, err := config.Load(ifThere(inFile), nil)
+	require.ErrorContains(t, err, "cannot be read: not a directory")
+}
+
 // The token that is printed is the one whose hash is printed.
 func TestTokenMatchesItsHash(t *testing.T) {
 	_, stdout, _ := run(t, nil, "token", "--name", "alice")
@@ -78,7 +95,7 @@ func TestTokenMatchesItsHash(t *testing.T) {
 			hash = strings.Trim(word, `"}`)
 		}
 	}
-	require.True(t, config.Token{Hash: hash}.Matches(secret), stdout)
+	require.True(t, config.Token{Hash: config.Secret(hash)}.Matches(secret), stdout)
 	require.Contains(t, stdout, `name: "alice"`)
 }
 

@@ -114,8 +114,14 @@ func (d *daemon) parts() []part {
 	}
 }
 
+// A call that comes before the campaigns and the service secret have been read
+// could only be let go, so the switch waits for them; but not longer than this,
+// for calls that a dead daemon left behind wait as well.
+const readFirst = 2 * time.Second
+
 // runNodes keeps the connections to all Asterisks; they end together.
 func (d *daemon) runNodes(ctx context.Context) error {
+	d.awaitRead(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, n := range d.nodes {
 		g.Go(func() error {
@@ -126,6 +132,22 @@ func (d *daemon) runNodes(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
+}
+
+// awaitRead waits until Redis is known to be there, and campaigns and secret
+// have been read.
+func (d *daemon) awaitRead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readFirst)
+	defer cancel()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for !d.health.redisUp.Load() || !d.directory.Ready() || d.secret.value() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
 }
 
 func (d *daemon) runProvider(ctx context.Context) error { return d.provider.run(ctx, d.outbox) }
@@ -176,7 +198,8 @@ func (d *daemon) makeCalls(context.Context) error {
 		Directory: d.directory, Outbox: d.outbox, Recorder: d.recorder, Secret: d.secret.value,
 		Region: d.cfg.Numbers.Region, Countries: d.cfg.Numbers.Countries,
 		MaxCalls: d.cfg.Calls.Max, Grace: d.cfg.Calls.Drain, Latency: d.latency,
-		Logger: d.logger, Registerer: d.registry,
+		StoreUp: func() bool { return d.health.redisUp.Load() },
+		Logger:  d.logger, Registerer: d.registry,
 	})
 	return nil
 }
@@ -210,7 +233,8 @@ func (d *daemon) handle(ctx context.Context, ch *ari.Channel) {
 func (d *daemon) orphan(ctx context.Context, o ari.Orphan) {
 	d.calls.Orphaned(ctx, intercept.Arrival{
 		Channel: o.Channel, Node: o.Node, Args: o.Args, Extension: o.Extension,
-		CallerNumber: o.CallerNumber, Created: o.Created,
+		CallerNumber: o.CallerNumber, RDNIS: o.RDNIS, Presentation: o.Presentation,
+		Created: o.Created, Stopping: o.Stopping,
 	})
 }
 
@@ -235,7 +259,7 @@ func (d *daemon) listen(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	d.provider.mount(mux, d.outbox)
 	mux.Handle("/", link.NewHandler(link.HandlerOptions{
-		Store: link.NewStore(d.redis), Logger: d.logger, Registerer: d.registry,
+		Redis: d.redis, Logger: d.logger, Registerer: d.registry,
 	}))
 	d.public, err = listen(ctx, "public", d.cfg.Public.Listen, mux, d.logger)
 	if err != nil {
@@ -251,7 +275,7 @@ func (d *daemon) api() http.Handler {
 		tokens[n] = admin.Token{Name: t.Name, Role: string(t.Role), Match: t.Matches}
 	}
 	return admin.Handler(admin.Options{
-		Redis: d.redis, Campaigns: d.store, Outbox: d.outbox, Recorder: d.recorder, Active: d.calls.Active,
+		Campaigns: d.store, Outbox: d.outbox, Recorder: d.recorder, Active: d.calls.Active,
 		Rules:     campaigns.Rules{Region: d.cfg.Numbers.Region, Originator: d.cfg.SMS.Originator},
 		Countries: d.cfg.Numbers.Countries, Own: d.directory.Own,
 		Tokens: tokens, Health: d.health.now, Profiling: d.cfg.Admin.Pprof,

@@ -268,9 +268,13 @@ func TestArguments(t *testing.T) {
 			lab.Caller{
 				DNIS: "+1800,dnis=5", From: `0,dnis=6,ani="7"`, DisplayName: `",dnis=8`, Diversion: "9,rdnis=10,x",
 			},
-			"dnis=+18005 ani=067 pres=allowed_not_screened rdnis=910",
+			"dnis=+18005 ani=0dnis6ani7 pres=allowed_not_screened rdnis=910",
 		},
-		"letters": {lab.Caller{From: "alice"}, "dnis=+18005550100 ani= pres=allowed_not_screened rdnis="},
+		"letters":   {lab.Caller{From: "alice"}, "dnis=+18005550100 ani=alice pres=allowed_not_screened rdnis="},
+		"anonymous": {lab.Caller{From: "anonymous"}, "dnis=+18005550100 ani=anonymous pres=allowed_not_screened rdnis="},
+		"letters and digits": {
+			lab.Caller{From: "User19075550121"}, "dnis=+18005550100 ani=User19075550121 pres=allowed_not_screened rdnis=",
+		},
 		"long": {
 			lab.Caller{From: strings.Repeat("1", 200)},
 			"dnis=+18005550100 ani=" + strings.Repeat("1", 79) + " pres=allowed_not_screened rdnis=",

@@ -27,9 +27,9 @@ type (
 		Outcome  string    `json:"outcome"`
 		Reason   string    `json:"reason"`
 		Message  string    `json:"message"`
-		Started  time.Time `json:"started"`
-		Answered time.Time `json:"answered"`
-		Ended    time.Time `json:"ended"`
+		Started  time.Time `json:"started_at"`
+		Answered time.Time `json:"answered_at"`
+		Ended    time.Time `json:"ended_at"`
 		Steps    []struct {
 			At     time.Time `json:"at"`
 			Name   string    `json:"name"`

@@ -1,26 +1,20 @@
 -- Reads a link, and counts that it was opened.
 --
--- KEYS[1]  the link: a hash, see the Field constants of this package
--- ARGV[1]  whom to count: 'human', 'bot', or '' for nobody
+-- KEYS[1]  the link: a hash, see the Field constants of this package; 'opens'
+--          and 'bots' in it are how often people and programs opened it
+-- KEYS[2]  where it leads; gone once the link has expired
+-- ARGV[1]  who opens it: 'human' or 'bot'
 --
--- Answers nothing where there is no such link, else
--- {url, campaign, message, created, expires, opens, bots, expired}: times in Unix
--- milliseconds, and expired is 1 or 0. A link that has expired is not counted.
+-- Answers {} where there is no such link, {campaign} where it has expired,
+-- which is not counted, else {campaign, url}.
 
-local link = redis.call('HMGET', KEYS[1], 'url', 'campaign', 'message', 'created', 'expires', 'opens', 'bots')
-if not link[1] then
-  return nil
+local campaign = redis.call('HGET', KEYS[1], 'campaign')
+if not campaign then
+  return {}
 end
-local t = redis.call('TIME')
-local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-if now >= (tonumber(link[5]) or 0) then
-  link[8] = 1
-elseif ARGV[1] == 'bot' then
-  link[7] = redis.call('HINCRBY', KEYS[1], 'bots', 1)
-elseif ARGV[1] == 'human' then
-  link[6] = redis.call('HINCRBY', KEYS[1], 'opens', 1)
+local url = redis.call('GET', KEYS[2])
+if not url then
+  return {campaign}
 end
-for i = 1, 8 do
-  link[i] = tostring(link[i] or '')
-end
-return link
+redis.call('HINCRBY', KEYS[1], ARGV[1] == 'bot' and 'bots' or 'opens', 1)
+return {campaign, url}

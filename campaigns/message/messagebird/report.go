@@ -51,6 +51,7 @@ const optedOut = "103"
 const (
 	taken          = "taken"
 	badToken       = "bad_token"
+	noSecret       = "no_secret"
 	unknownStatus  = "unknown_status"
 	unknownMessage = "unknown_message"
 	storeDown      = "store_down"
@@ -62,7 +63,8 @@ const (
 //
 // It answers 200 to whatever the right token comes with, for MessageBird
 // repeats a report until then; 401 to any other token; and 503 when the report
-// could not be written and should come again.
+// could not be written, or not be told from a forged one because the service
+// secret is not known yet, and should come again.
 type Reports struct {
 	secret  func() []byte
 	report  func(context.Context, message.Report) error
@@ -96,7 +98,7 @@ func (h *Reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch result {
 	case badToken:
 		http.Error(w, "not a report of ours", http.StatusUnauthorized)
-	case storeDown:
+	case storeDown, noSecret:
 		w.Header().Set("Retry-After", "10")
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 	default:
@@ -110,7 +112,13 @@ func (h *Reports) take(r *http.Request) string {
 	// Whatever of a query cannot be read is not there.
 	query, _ := url.ParseQuery(r.URL.RawQuery)
 	id := query.Get("reference")
-	if len(id) > maxField || !validToken(h.secret(), id, given) {
+	secret := h.secret()
+	switch {
+	case len(id) > maxField:
+		return badToken
+	case len(secret) == 0:
+		return noSecret
+	case !validToken(secret, id, given):
 		return badToken
 	}
 	report, ok := parseReport(query)

@@ -90,11 +90,31 @@ func TestDeliveryReports(t *testing.T) {
 	assert.Empty(t, problems)
 }
 
-func TestWithoutTheSecretNoTokenIsRight(t *testing.T) {
-	h := NewReports(func() []byte { return nil }, nil, nil, nil)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, reportPath+token(nil, "m1")+"?reference=m1&status=sent", nil))
-	assert.Equal(t, http.StatusUnauthorized, w.Code)
+// No token is right while the secret is unknown; but a genuine report must come
+// again, and MessageBird repeats what is not answered 200.
+func TestWithoutTheSecretReportsComeAgain(t *testing.T) {
+	var known []byte
+	taken := 0
+	h := NewReports(func() []byte { return known }, func(context.Context, message.Report) error {
+		taken++
+		return nil
+	}, nil, nil)
+	ask := func(token string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, reportPath+token+"?reference=m1&status=sent", nil))
+		return w
+	}
+	for _, token := range []string{token(testSecret, "m1"), token(nil, "m1"), "AAAAAAAAAAAAAAAAAAAAAA"} {
+		w := ask(token)
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		assert.Equal(t, "10", w.Header().Get("Retry-After"))
+	}
+	assert.Zero(t, taken)
+	assert.InDelta(t, 3, testutil.ToFloat64(h.results.WithLabelValues(noSecret)), 0)
+	known = testSecret
+	assert.Equal(t, http.StatusUnauthorized, ask(token(nil, "m1")).Code)
+	assert.Equal(t, http.StatusOK, ask(token(testSecret, "m1")).Code)
+	assert.Equal(t, 1, taken)
 }
 
 func TestTokens(t *testing.T) {

@@ -1,23 +1,21 @@
--- queued → cancelled; any other state stays. Harmless when repeated.
--- With a tombstone, a message that is not there yet is kept from ever being
--- made: the request to make it may still be on its way to Redis.
+-- queued → cancelled; any other state stays. One that is with the provider is
+-- marked: where it turns out not to have gone out, it is cancelled instead of
+-- tried again (see retry).
+-- Repeated for the same request it answers the same, for as long as nothing
+-- else happened to the message.
 --
 -- KEYS  1 message  2 outbox  3 queued
--- ARGV  1 id  2 cause  3 how long the tombstone stays (ms), 0 for none
--- Answers {state it is in, changed? 1 : 0, campaign, test}; the state is '' for
--- a message that is not there
-local r = redis.call('HMGET', KEYS[1], 'state', 'campaign', 'test')
-local state = r[1]
-if not state then
-  if tonumber(ARGV[3]) > 0 then
-    redis.call('HSET', KEYS[1], 'state', 'cancelled')
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  end
-  return { '', 0, '', '' }
+-- ARGV  1 id  2 cause  3 the request, a word never used twice
+-- Answers {state it is in, changed by this request? 1 : 0, campaign, test, now
+--          (ms)}; the state is '' for a message that is not there
+local r = redis.call('HMGET', KEYS[1], 'state', 'campaign', 'test', 'cancel')
+local state, mine = r[1], r[4] == ARGV[3] and 1 or 0
+local at = clock()
+if state == 'sending' then
+  redis.call('HSET', KEYS[1], 'withdrawn', ARGV[2])
+elseif state == 'queued' then
+  change(KEYS[1], at, 'cancelled', ARGV[2], 'reason', ARGV[2], 'cancel', ARGV[3])
+  leave(KEYS[2], KEYS[3], ARGV[1])
+  state, mine = 'cancelled', 1
 end
-if state ~= 'queued' then
-  return { state, 0, r[2] or '', r[3] or '' }
-end
-change(KEYS[1], clock(), 'cancelled', ARGV[2], 'reason', ARGV[2])
-leave(KEYS[2], KEYS[3], ARGV[1])
-return { 'cancelled', 1, r[2] or '', r[3] or '' }
+return { state or '', mine, r[2] or '', r[3] or '', at }

@@ -1,21 +1,29 @@
 -- What the provider says became of a message. A final state beats any other
 -- and stays; reports repeat and come in any order.
---   accepted | unknown | sending → delivered | failed | expired
---   unknown | sending            → accepted
--- A report also proves that a message queued for another try was taken the
--- first time: it is not tried again. A message never tried has no report.
+--   unknown | sending | queued → accepted
+--   accepted | unknown         → delivered | failed | expired
+--   sending | queued           → accepted → delivered | failed | expired
+-- A report proves that a message queued for another try was taken the first
+-- time: it is not tried again. A message never tried has no report.
+-- Repeated for the same request it answers the same, for as long as nothing
+-- else happened to the message.
 --
 -- KEYS  1 message  2 outbox  3 queued
 -- ARGV  1 id  2 state  3 reason  4 provider's id
+--       5 the request, a word never used twice
 -- Answers {'ok', ms since the message was made, campaign, test, was it taken
 --          only now? 1 : 0} | {'stale', state} | {'missing'}
-local r = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'created', 'campaign', 'test', 'provider_id')
+local r = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'created', 'campaign', 'test', 'provider_id',
+  'updated', 'report', 'taken')
 local state, attempts, created = r[1], tonumber(r[2]), tonumber(r[3])
 if not created then
   return { 'missing' }
 end
 if (r[6] or '') == '' and ARGV[4] ~= '' and attempts > 0 then
   redis.call('HSET', KEYS[1], 'provider_id', ARGV[4])
+end
+if r[8] == ARGV[5] and state == ARGV[2] then -- taken already
+  return { 'ok', r[7] - created, r[4] or '', r[5] or '', tonumber(r[9]) }
 end
 local final = state == 'delivered' or state == 'failed' or state == 'expired' or state == 'cancelled'
 if final or state == ARGV[2] or attempts == 0 then
@@ -27,6 +35,7 @@ if state ~= 'accepted' and state ~= 'unknown' and ARGV[2] ~= 'accepted' then
   change(KEYS[1], at, 'accepted', 'report')
   taken = 1
 end
-change(KEYS[1], at, ARGV[2], ARGV[3] ~= '' and ARGV[3] or 'report', 'reason', ARGV[3], 'holder', '')
+change(KEYS[1], at, ARGV[2], ARGV[3] ~= '' and ARGV[3] or 'report', 'reason', ARGV[3], 'holder', '',
+  'report', ARGV[5], 'taken', taken)
 leave(KEYS[2], KEYS[3], ARGV[1])
 return { 'ok', at - created, r[4] or '', r[5] or '', taken }

@@ -1,0 +1,135 @@
+package ari
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOrphan(t *testing.T) {
+	f := newFake(t)
+	handle, calls := taken()
+	orphans := make(chan Orphan, 10)
+	o := f.options(handle)
+	o.Orphan = func(_ context.Context, o Orphan) { orphans <- o; panic("on purpose") }
+	c := newClient(t, o)
+	var refusals atomic.Int64
+	f.set(func() {
+		f.channels = []string{"old"}
+		f.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/continue") || refusals.Add(1) > 2 {
+				return false
+			}
+			w.WriteHeader(http.StatusInternalServerError)
+			return true
+		}
+	})
+	run(t, c)
+	require.Equal(t, Orphan{
+		Node: "fake", Channel: "old", Args: []string{"dnis=2", "pres=x"}, Extension: "2", CallerNumber: "1", RDNIS: "3",
+		Presentation: "allowed_not_screened",
+		Created:      time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC),
+	}, receive(t, orphans))
+	require.True(t, f.inDialplan("old"), "told when it is let go, not before")
+	require.Equal(t, 3*maxPlaybacks, f.asked("DELETE /playbacks/deflectd.old."))
+	require.Equal(t, 3, f.asked("POST /channels/old/variable"))
+	require.Empty(t, orphans, "told once")
+	require.InDelta(t, 1, testutil.ToFloat64(c.m.orphans), 0)
+	f.come("new")
+	require.Equal(t, "new", receive(t, calls).ID())
+}
+
+// An orphan is let go whatever fails before that, and within seconds.
+func TestOrphanWithFaults(t *testing.T) {
+	for name, broken := range map[string]func(r *http.Request) bool{
+		"description": func(r *http.Request) bool { return r.Method == http.MethodGet && strings.Count(r.URL.Path, "/") == 3 },
+		"presentation": func(r *http.Request) bool {
+			return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/variable")
+		},
+		"variables": func(r *http.Request) bool {
+			return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/variable")
+		},
+		"playbacks": func(r *http.Request) bool { return r.Method == http.MethodDelete },
+	} {
+		for _, hangs := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				f := newFake(t)
+				handle, _ := taken()
+				orphans := make(chan Orphan, 10)
+				o := f.options(handle)
+				o.CommandTimeout = 2 * time.Second
+				o.Orphan = func(_ context.Context, o Orphan) { orphans <- o }
+				f.set(func() {
+					f.channels = []string{"old"}
+					f.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+						onChannel := strings.HasPrefix(r.URL.Path, "/ari/channels/") || strings.HasPrefix(r.URL.Path, "/ari/playbacks/")
+						if !onChannel || !broken(r) {
+							return false
+						}
+						if hangs {
+							<-r.Context().Done()
+						} else {
+							w.WriteHeader(http.StatusInternalServerError)
+						}
+						return true
+					}
+				})
+				c := newClient(t, o)
+				run(t, c)
+				began := time.Now()
+				got := receive(t, orphans)
+				require.Less(t, time.Since(began), 3*prepareFor)
+				require.True(t, f.inDialplan("old"))
+				require.Equal(t, name == "description", got.CallerNumber == "")
+				require.Equal(t, name == "description", len(got.Args) == 0)
+				require.Equal(t, name == "description" || name == "presentation", got.Presentation == "")
+				require.InDelta(t, 1, testutil.ToFloat64(c.m.orphans), 0)
+			})
+		}
+	}
+}
+
+// An orphan that gets its call while it is looked at is left to it, and one
+// that is gone by then is told of.
+func TestOrphanChanges(t *testing.T) {
+	f := newFake(t)
+	handle, calls := taken()
+	orphans := make(chan Orphan, 10)
+	o := f.options(handle)
+	o.Orphan = func(_ context.Context, o Orphan) { orphans <- o }
+	c := newClient(t, o)
+	var started atomic.Bool
+	f.set(func() {
+		f.channels = []string{"late", "goes"}
+		f.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+			switch r.URL.Path {
+			case "/ari/channels/late":
+				if started.CompareAndSwap(false, true) {
+					f.send(event("StasisStart", "late"))
+					calls <- receive(t, calls)
+				}
+			case "/ari/channels/goes/continue":
+				f.leave("goes")
+				w.WriteHeader(http.StatusNotFound)
+				return true
+			}
+			return false
+		}
+	})
+	run(t, c)
+	require.Equal(t, "goes", receive(t, orphans).Channel)
+	ch := receive(t, calls)
+	require.Equal(t, "late", ch.ID())
+	looks := f.asked("GET /applications")
+	eventually(t, func() bool { return f.asked("GET /applications") > looks+3 }, "more looks")
+	require.Zero(t, f.asked("POST /channels/late/"))
+	require.Zero(t, f.asked("DELETE /playbacks/deflectd.late."))
+	require.Empty(t, orphans)
+}

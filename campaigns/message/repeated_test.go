@@ -1,0 +1,110 @@
+package message
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"deflectd/campaigns"
+)
+
+// Every script runs twice each time, and what is heard is what it answers the
+// second time, as when a connection breaks and the Redis client repeats the
+// command: all that happened is counted, and once.
+func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	require.NoError(t, claimScript.Load(t.Context(), rdb).Err())
+	rdb.AddHook(&meddler{around: func(_ string, run func() error) error {
+		if err := run(); err != nil {
+			return err
+		}
+		return run()
+	}})
+	refused := &SendError{Verdict: NotProcessed, Reason: "unavailable"}
+	later := &SendError{Verdict: NotProcessed, Reason: "unavailable", RetryAfter: time.Minute}
+	answer := make(chan error)
+	p := &provider{answer: func(ctx context.Context, _ Text) (string, error) {
+		select {
+		case err := <-answer:
+			return "id", err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}}
+	a, o := newOutbox(t, rdb, p), newOutbox(t, rdb, p)
+	var ids []string
+	send := func(o *Outbox, r Request) string {
+		t.Helper()
+		pending, err := o.Send(t.Context(), r)
+		require.NoError(t, err)
+		ids = append(ids, pending.Message().ID)
+		return pending.Message().ID
+	}
+	cancel := func(id string, want State) {
+		t.Helper()
+		state, err := o.Cancel(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, want, state)
+	}
+
+	dead := send(a, request()) // it does not run: it is taken for dead
+	wants(t, o, dead, Sending)
+	require.NoError(t, rdb.ZAdd(t.Context(), outboxKey, z(1, dead)).Err())
+	running(t, o)
+	wants(t, o, dead, Unknown)
+	answer <- refused
+	require.NoError(t, o.Report(t.Context(), Report{Message: dead, State: Delivered}))
+
+	twice := send(o, request())
+	answer <- refused
+	answer <- nil
+	wants(t, o, twice, Accepted)
+	for range 3 { // the provider repeats itself: that is not counted again
+		require.NoError(t, o.Report(t.Context(), Report{Message: twice, State: Delivered}))
+	}
+
+	waiting := send(o, request())
+	answer <- later
+	wants(t, o, waiting, Queued)
+	cancel(waiting, Cancelled)
+	cancel(waiting, Cancelled)
+
+	withdrawn := send(o, request())
+	wants(t, o, withdrawn, Sending)
+	cancel(withdrawn, Sending)
+	answer <- refused
+	wants(t, o, withdrawn, Cancelled)
+
+	brief := request()
+	brief.Campaign.Validity = campaigns.Duration(300 * time.Millisecond)
+	expired := send(o, brief)
+	answer <- later
+	wants(t, o, expired, Expired)
+
+	count := map[State]float64{}
+	for _, id := range ids {
+		m, err := o.Get(t.Context(), id)
+		require.NoError(t, err)
+		for _, c := range m.History {
+			count[c.State]++
+		}
+	}
+	assert.Equal(t, map[State]float64{
+		Queued: 9, Sending: 6, Unknown: 1, Accepted: 1, Delivered: 2, Cancelled: 2, Expired: 1,
+	}, count)
+	for _, s := range States() {
+		assert.Eventually(t, func() bool {
+			counted := 0.0
+			for _, o := range []*Outbox{a, o} {
+				counted += testutil.ToFloat64(o.metrics.messages.WithLabelValues("billing", string(s)))
+			}
+			return counted == count[s]
+		}, 2*time.Second, time.Millisecond, "%s: %v times", s, count[s])
+	}
+	assert.InDelta(t, 2, testutil.ToFloat64(o.metrics.reports.WithLabelValues("changed")), 0)
+	assert.InDelta(t, 2, testutil.ToFloat64(o.metrics.reports.WithLabelValues("stale")), 0)
+}
