@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Redis      redis.UniversalClient
 	Provider   Provider
-	PublicURL  string        // where short links lead: scheme, host and, if any, path
+	PublicURL  string        // where short links lead: scheme and host
 	Originator string        // where neither request nor campaign names one
 	Retention  time.Duration // how long a message is kept after it could last be sent; 90 days
 	// Workers is how many texts are with the provider at once on their first

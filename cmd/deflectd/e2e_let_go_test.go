@@ -75,7 +75,7 @@ func testPassed(t *testing.T, w *world) {
 			nil, lab.Caller{From: "+19075550111", PAI: "+19075550111", Privacy: "id"}, report.ANIWithheld,
 		},
 		"extension as the caller":    {nil, lab.Caller{From: "1001"}, report.ANIInvalid},
-		"name as the caller":         {nil, lab.Caller{From: "alice"}, report.ANIWithheld},
+		"name as the caller":         {nil, lab.Caller{From: "alice"}, report.ANIInvalid},
 		"number that does not exist": {nil, lab.Caller{From: "+19995550123"}, report.ANIInvalid},
 		"one of our own":             {nil, lab.Caller{From: ownNumber}, report.ANIOwnNumber},
 		"one of ours, without +1":    {nil, lab.Caller{From: ownNumber[2:]}, report.ANIOwnNumber},

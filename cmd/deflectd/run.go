@@ -110,7 +110,7 @@ func (d *daemon) parts() []part {
 		{name: "outbox", run: d.outbox.Run, budget: 7 * time.Second},
 		{name: "admin listener", run: d.admin.serve, budget: 3 * time.Second},
 		{name: "public listener", run: d.public.serve, budget: 3 * time.Second},
-		{name: "asterisk", run: d.runNodes, budget: 9 * time.Second},
+		{name: "asterisk", run: d.runNodes, budget: 11 * time.Second},
 	}
 }
 
