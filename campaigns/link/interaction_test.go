@@ -95,7 +95,7 @@ func TestInteractionURLProperties(t *testing.T) {
 		}
 		c.SetDefaults()
 		if c.Validate(campaigns.Rules{Region: "US"}) != nil {
-			t.Skip("not valid")
+			return // such a URL cannot be saved
 		}
 		got, err := InteractionURL(c.Interaction, number)
 		require.NoError(t, err)
