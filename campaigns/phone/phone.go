@@ -12,7 +12,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -214,14 +213,4 @@ func country(region string) string {
 		return ""
 	}
 	return region
-}
-
-// Mask hides a number for logs: enough is left to tell a country and two
-// callers apart. Whatever is short or no plain number is hidden wholly.
-func Mask(s string) string {
-	const dots = "•••••"
-	if len(s) < 10 || len(s) > 20 || strings.Trim(s[1:], "0123456789") != "" || (s[0] != '+' && (s[0] < '0' || s[0] > '9')) {
-		return dots
-	}
-	return s[:len(s)-7] + dots + s[len(s)-2:]
 }
