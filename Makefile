@@ -25,6 +25,15 @@ test: ## run every test, against real Asterisk, Redis and SIP callers
 	$(GO) vet ./...
 	$(GO) test -race -shuffle=on -timeout 20m ./...
 
+.PHONY: test-cluster
+test-cluster: ## run what keeps its facts in Redis once more, on a real Redis Cluster of three nodes
+	@deploy/lab/deps.sh race
+	DEFLECTD_TEST_REDIS=cluster $(GO) test -race -shuffle=on -timeout 20m ./campaigns/...
+
+.PHONY: crash
+crash: deps ## kill the daemon 200 times while 2,000 texts go out, and account for every one (about 8 minutes)
+	$(GO) test ./cmd/deflectd -run '^TestKilledAnytime$$' -v -timeout 30m -kills 200 -texts 2000
+
 .PHONY: build
 build: ## build bin/deflectd
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/deflectd ./cmd/deflectd

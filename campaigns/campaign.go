@@ -15,25 +15,30 @@ type Campaign struct {
 	// seven digits as dialled, a prefix ending in "*", or "*" alone.
 	DNIS        []string    `json:"dnis" doc:"The dialled numbers it answers: E.164 or national, a short number as dialled, a prefix ending in *, or * for all others."`
 	Interaction Interaction `json:"interaction" doc:"The visual flow the link opens."`
-	Text        string      `json:"text" doc:"What the caller reads; {link} is where the short link goes."`
+	Text        string      `json:"text" doc:"What the caller reads; {link} is where the short link goes, {name} the value of the interaction's param of that name."`
 	Originator  string      `json:"originator,omitempty" doc:"The sender: up to 11 letters and digits, or a number; the configured one where it is left out."`
 	Validity    Duration    `json:"validity,omitempty" doc:"How long the text is worth delivering; 15m where it is left out."`
-	OnUnknown   string      `json:"on_unknown,omitempty" doc:"What to do with a text whose fate is unknown: drop does not send it again."`
-	LineTypes   []string    `json:"line_types,omitempty" doc:"Not available yet."`
-	Link        LinkPolicy  `json:"link,omitzero" doc:"The short link."`
-	Offer       Offer       `json:"offer,omitzero" doc:"What the caller hears before the text."`
-	Prompts     Prompts     `json:"prompts,omitzero" doc:"What the caller hears after the offer; an empty one is not played."`
-	Release     Release     `json:"release,omitzero" doc:"How the call ends after the text."`
-	Hours       *Hours      `json:"hours,omitempty" doc:"Not available yet."`
-	Limits      *Limits     `json:"limits,omitempty" doc:"Not available yet."`
-	Shadow      bool        `json:"shadow,omitempty" doc:"Not available yet."`
-	Holdout     int         `json:"holdout_percent,omitempty" doc:"Not available yet."`
+	OnUnknown   string      `json:"on_unknown,omitempty" doc:"What to do with a text whose fate is unknown: drop does not send it again; resend_once sends it once more where no delivery report came in time, so that somebody may get it twice."`
+	// LineTypes are the kinds of line a text goes to: phone.Line, as words.
+	LineTypes []string   `json:"line_types,omitempty" doc:"To what kinds of line it is sent: mobile, fixed, voip, other (toll-free, premium rate, pagers and the like), unknown (fixed or mobile: North America does not say which); mobile and unknown where it is left out."`
+	Link      LinkPolicy `json:"link,omitzero" doc:"The short link."`
+	Offer     Offer      `json:"offer,omitzero" doc:"What the caller hears before the text."`
+	Prompts   Prompts    `json:"prompts,omitzero" doc:"What the caller hears after the offer; an empty one is not played."`
+	Release   Release    `json:"release,omitzero" doc:"How the call ends after the text."`
+	Hours     *Hours     `json:"hours,omitempty" doc:"Not available yet."`
+	Limits    *Limits    `json:"limits,omitempty" doc:"How often it is sent; what is left out is as the configuration says for all campaigns."`
+	Shadow    bool       `json:"shadow,omitempty" doc:"Not available yet."`
+	Holdout   int        `json:"holdout_percent,omitempty" doc:"Not available yet."`
 
 	// Kept by the store, not by people.
 	Version   int64      `json:"version,omitempty" readOnly:"true" doc:"Counts the changes; in double quotes it is the ETag."`
 	CreatedAt time.Time  `json:"created_at,omitzero" readOnly:"true" doc:"When it was created."`
 	UpdatedAt time.Time  `json:"updated_at,omitzero" readOnly:"true" doc:"When it was changed last."`
 	DeletedAt *time.Time `json:"deleted_at,omitempty" readOnly:"true" doc:"When it was removed; absent while it lives."`
+
+	// Warnings are what can be saved and may not be meant. They are made for
+	// each answer of the API, never stored, and ignored where they are sent.
+	Warnings []Problem `json:"warnings,omitempty" readOnly:"true" doc:"What works but may not be meant, such as a character that makes the text longer."`
 }
 
 // Interaction is the visual flow the link opens.
@@ -56,7 +61,7 @@ type Offer struct {
 	Prompt      string   `json:"prompt,omitempty" doc:"What is played: sound: and a file of Asterisk, several separated by commas."`
 	Accept      string   `json:"accept,omitempty" doc:"The key that asks for the text."`
 	Decline     string   `json:"decline,omitempty" doc:"The key that declines it."`
-	OptOut      string   `json:"opt_out,omitempty" doc:"Not available yet."`
+	OptOut      string   `json:"opt_out,omitempty" doc:"The key that asks never to be texted again; there is none where it is left out."`
 	Timeout     Duration `json:"timeout,omitempty" doc:"How long a key is waited for after the prompt; 6s where it is left out."`
 	Attempts    int      `json:"attempts,omitempty" doc:"How often the offer is played at most; 2 where it is left out."`
 	OtherNumber bool     `json:"other_number,omitempty" doc:"Not available yet."`
@@ -66,7 +71,7 @@ type Offer struct {
 type Prompts struct {
 	Sent     string `json:"sent,omitempty" doc:"Played when the text is on its way."`
 	Failed   string `json:"failed,omitempty" doc:"Played when it could not be sent."`
-	OptedOut string `json:"opted_out,omitempty" doc:"Not available yet."`
+	OptedOut string `json:"opted_out,omitempty" doc:"Played when the caller is on the list of those never to be texted, by the key offer.opt_out."`
 }
 
 // Release says how the call ends after the text.
@@ -92,9 +97,10 @@ type Hours struct {
 	Closed   []string            `json:"closed,omitempty"`
 }
 
-// Limits are the caps of a campaign. Not built yet: refused.
+// Limits are how often a campaign's text may go out. What is nil is as the
+// service's configuration says; zero means no limit.
 type Limits struct {
-	Cooldown        Duration `json:"cooldown,omitempty"`
-	PerCallerPerDay int      `json:"per_caller_per_day,omitempty"`
-	PerDay          int      `json:"per_day,omitempty"`
+	Cooldown        *Pause `json:"cooldown,omitempty" pattern:"^([0-9]+d|([0-9]+(\\.[0-9]+)?(h|m|s|ms))+)$" patternDescription:"a duration like \"90s\", \"15m\", \"72h\" or \"90d\"" doc:"The time between two texts of this campaign to the same caller; 0s for none."`
+	PerCallerPerDay *int   `json:"per_caller_per_day,omitempty" doc:"How many texts of this campaign a caller gets within 24 hours, beside the configured limit over all campaigns; 0 for no limit of its own."`
+	PerDay          *int   `json:"per_day,omitempty" doc:"How many texts of this campaign go out within 24 hours; 0 for no limit."`
 }

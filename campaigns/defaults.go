@@ -1,6 +1,11 @@
 package campaigns
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"deflectd/campaigns/phone"
+)
 
 // The words of a campaign's fields.
 const (
@@ -9,7 +14,15 @@ const (
 	CallerIDPlain = "plain" // the caller's number is in the interaction URL
 	CallerIDNone  = "none"  // it is not
 
-	OnUnknownDrop = "drop" // a text whose fate is unknown is not sent again
+	OnUnknownDrop   = "drop"        // a text whose fate is unknown is not sent again
+	OnUnknownResend = "resend_once" // it is, once, where no delivery report came
+
+	// The kinds of line a text may go to.
+	LineMobile  = string(phone.Mobile)
+	LineFixed   = string(phone.Fixed)
+	LineVoIP    = string(phone.VoIP)
+	LineUnknown = string(phone.Unknown)
+	LineOther   = string(phone.Other)
 
 	ModeAsk  = "ask"  // the caller presses a key for the text
 	ModeSend = "send" // the text is sent without asking
@@ -41,6 +54,9 @@ func (c *Campaign) SetDefaults() {
 	def(&c.Interaction.CallerIDParam, defaultCallerIDParam)
 	def(&c.Validity, defaultValidity)
 	def(&c.OnUnknown, OnUnknownDrop)
+	if c.LineTypes == nil {
+		c.LineTypes = []string{LineMobile, LineUnknown}
+	}
 	def(&c.Link.ExpiresAfter, defaultExpiry)
 	def(&c.Offer.Mode, ModeAsk)
 	if c.Offer.Mode == ModeAsk {
@@ -70,13 +86,15 @@ func def[T comparable](field *T, value T) {
 	}
 }
 
+// Takes tells whether the campaign's text goes to lines of this kind.
+func (c *Campaign) Takes(line phone.Line) bool {
+	if c.LineTypes == nil {
+		return line == phone.Mobile || line == phone.Unknown
+	}
+	return slices.Contains(c.LineTypes, string(line))
+}
+
 // IsEnabled tells whether calls to its numbers are intercepted.
 func (c *Campaign) IsEnabled() bool {
 	return c.Enabled == nil || *c.Enabled
 }
-
-// Placeholders.
-const (
-	InteractionID = "{interaction_id}" // in the interaction's URL: its id
-	LinkHere      = "{link}"           // in the text: the short link
-)

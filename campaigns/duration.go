@@ -79,3 +79,34 @@ func parseDuration(s string) (time.Duration, error) {
 	}
 	return t, nil
 }
+
+// Pause is a time to be left between two texts. It is written like a Duration,
+// but zero is a value of its own ("0s"): none.
+type Pause time.Duration
+
+// String writes the shortest exact form.
+func (p Pause) String() string {
+	if p == 0 {
+		return "0s"
+	}
+	return Duration(p).String()
+}
+
+// MarshalText writes the shortest exact form.
+func (p Pause) MarshalText() ([]byte, error) {
+	return []byte(p.String()), nil
+}
+
+// UnmarshalText reads what MarshalText writes, and whatever time.ParseDuration
+// reads, unless it is negative.
+func (p *Pause) UnmarshalText(text []byte) error {
+	t, err := parseDuration(string(text))
+	if err != nil {
+		return err
+	}
+	if t < 0 {
+		return fmt.Errorf("%q is negative: write \"0s\" for none", text)
+	}
+	*p = Pause(t)
+	return nil
+}

@@ -25,7 +25,7 @@ func (w withRedis) Run() int {
 	dir, err := os.MkdirTemp("", "campaigns")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = lab.StartRedis(context.Background(), dir)
+		server, err = lab.StartTestRedis(context.Background(), dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,12 +38,12 @@ func (w withRedis) Run() int {
 // connect is a client to an empty Redis.
 func connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{
-		Addr: server.Addr, ContextTimeoutEnabled: true, MaxRetries: -1,
+	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1,
 		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
 	})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.NoError(t, rdb.FlushAll(t.Context()).Err())
+	require.NoError(t, server.Flush(t.Context()))
 	return rdb
 }
 

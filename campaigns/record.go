@@ -12,7 +12,7 @@ import (
 // record is a campaign as it was read from the store.
 type record struct {
 	campaign *Campaign
-	newer    bool // it has fields that this version does not know
+	newer    bool // it has fields or words that this version does not know
 }
 
 var errRecord = errors.New("not a record of a campaign")
@@ -22,6 +22,7 @@ var errRecord = errors.New("not a record of a campaign")
 func encode(c *Campaign) ([]byte, error) {
 	plain := *c
 	plain.Version, plain.CreatedAt, plain.UpdatedAt, plain.DeletedAt = 0, time.Time{}, time.Time{}, nil
+	plain.Warnings = nil
 	if plain.DNIS == nil {
 		plain.DNIS = []string{} // the scripts expect a list
 	}
@@ -34,7 +35,7 @@ func encode(c *Campaign) ([]byte, error) {
 
 // decode reads a record as scripts/common.lua describes it: what people wrote,
 // without defaults. Fields that this version does not know are passed over and
-// noted.
+// noted, and so are words: what they ask for may be what forbids a text.
 func decode(raw string) (record, error) {
 	facts, body, ok := strings.Cut(raw, "\n")
 	if !ok {
@@ -54,6 +55,7 @@ func decode(raw string) (record, error) {
 			return record{}, fmt.Errorf("%w: %w", errRecord, err)
 		}
 	}
+	r.newer = r.newer || !r.campaign.understood()
 	r.campaign.setFacts(version, created, updated, deleted)
 	return r, nil
 }

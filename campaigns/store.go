@@ -25,8 +25,8 @@ var (
 	ErrStale = errors.New("campaign was changed meanwhile")
 	// ErrKeyUsed says that an idempotency key belongs to another request.
 	ErrKeyUsed = errors.New("idempotency key was used for another campaign")
-	// ErrNewer says that the campaign has fields which this version of
-	// deflectd does not know: to replace it would lose them.
+	// ErrNewer says that the campaign has fields or words which this version
+	// of deflectd does not know: to replace it would lose them.
 	ErrNewer = errors.New("campaign was written by a newer version of deflectd")
 )
 

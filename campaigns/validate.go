@@ -3,6 +3,7 @@ package campaigns
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,14 +14,14 @@ import (
 
 // Rules are what a campaign is checked against besides itself.
 type Rules struct {
-	Region     string // how a number without "+" is read (ISO 3166-1 alpha-2)
-	Originator string // the sender where the campaign names none; may be empty
+	Region string // how a number without "+" is read (ISO 3166-1 alpha-2)
 }
 
-// Problem is one thing that is wrong with a campaign.
+// Problem is one thing that is wrong with a campaign, or one that works but may
+// not be meant.
 type Problem struct {
-	Pointer string `json:"pointer"` // to the field, a JSON pointer (RFC 6901)
-	Message string `json:"message"` // what would be right
+	Pointer string `json:"pointer" doc:"The field it is about: a JSON pointer (RFC 6901)."`
+	Message string `json:"message" doc:"What is the matter with it, and what would be right."`
 }
 
 // Invalid is everything that is wrong with a campaign, in the order of its
@@ -54,35 +55,60 @@ const (
 // once.
 func (c *Campaign) Validate(r Rules) error {
 	k := &checker{rules: r}
-	k.identity(c)
-	k.numbers(c.DNIS)
-	k.interaction(&c.Interaction)
-	k.text(c.Text)
-	k.sending(c)
-	k.offer(&c.Offer)
-	k.prompts(&c.Prompts)
-	k.release(&c.Release)
-	k.notBuilt(c)
+	k.campaign(c)
 	if len(k.problems) > 0 {
 		return k.problems
 	}
 	return nil
 }
 
+// understood tells whether this version knows every word and field of a campaign
+// that was valid when it was stored.
+func (c *Campaign) understood() bool {
+	full := *c
+	full.SetDefaults()
+	full.DNIS = nil // there are no words among them
+	k := new(checker)
+	k.campaign(&full)
+	return !k.foreign
+}
+
+func (k *checker) campaign(c *Campaign) {
+	k.identity(c)
+	k.numbers(c.DNIS)
+	k.interaction(&c.Interaction)
+	k.text(c)
+	k.sending(c)
+	k.offer(&c.Offer)
+	k.prompts(&c.Prompts)
+	k.release(&c.Release)
+	k.limits(c.Limits)
+	k.notBuilt(c)
+}
+
 // checker gathers the problems of one campaign.
 type checker struct {
 	rules    Rules
 	problems Invalid
+	foreign  bool // some of them are words or fields that this version does not know
 }
 
 func (k *checker) problem(pointer, format string, args ...any) {
 	k.problems = append(k.problems, Problem{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
 }
 
-// token writes a name as a part of a JSON pointer.
-func token(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+// Pointer is the JSON pointer (RFC 6901) to what is named so, the outermost
+// first.
+func Pointer(names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		b.WriteByte('/')
+		b.WriteString(escapes.Replace(name))
+	}
+	return b.String()
 }
+
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // An id goes into metrics, into channel variables (where a comma would end it)
 // and into addresses.
@@ -158,29 +184,6 @@ func (k *checker) number(pointer, entry string) (canonical string, ok bool) {
 	return canonical, true
 }
 
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
-
-func (k *checker) text(s string) {
-	switch {
-	case strings.TrimSpace(s) == "":
-		k.problem("/text", "is needed: what the caller reads, with %s where the link belongs", LinkHere)
-		return
-	case !utf8.ValidString(s):
-		k.problem("/text", "is not valid UTF-8")
-		return
-	case utf8.RuneCountInString(s) > maxText:
-		k.problem("/text", "has %d characters; at most %d are allowed", utf8.RuneCountInString(s), maxText)
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
-		k.problem("/text", "must not hold control characters other than line ends (\\n)")
-	}
-	for _, p := range placeholder.FindAllString(s, -1) {
-		if p != LinkHere {
-			k.problem("/text", "has the unknown placeholder %s: only %s is known", p, LinkHere)
-		}
-	}
-}
-
 // Senders as the provider takes them: a name, or a number with or without "+".
 var (
 	senderName   = regexp.MustCompile(`^[A-Za-z0-9]{1,11}$`)
@@ -189,16 +192,16 @@ var (
 
 // sending checks how the text and its link go out.
 func (k *checker) sending(c *Campaign) {
-	switch {
-	case c.Originator == "" && k.rules.Originator == "":
-		k.problem("/originator", "is needed, because the configuration names no sender (sms.originator)")
-	case c.Originator != "" && !ValidOriginator(c.Originator):
+	// Without one a text comes from the service's sender. There may be none yet:
+	// nothing is offered until there is.
+	if c.Originator != "" && !ValidOriginator(c.Originator) {
 		k.problem("/originator", "must be a name of at most 11 letters and digits, with a letter, or a number of at most 17 digits")
 	}
 	// Below a minute a text may expire on its way; networks keep one for about
 	// three days.
 	k.duration("/validity", c.Validity, time.Minute, 72*time.Hour)
-	k.oneOf("/on_unknown", c.OnUnknown, []string{OnUnknownDrop}, []string{"resend_once"})
+	k.oneOf("/on_unknown", c.OnUnknown, []string{OnUnknownDrop, OnUnknownResend}, nil)
+	k.lineTypes(c.LineTypes)
 	k.duration("/link/expires_after", c.Link.ExpiresAfter, time.Minute, 365*day)
 }
 
@@ -210,18 +213,15 @@ func (k *checker) duration(pointer string, d Duration, low, high time.Duration) 
 
 // oneOf checks a word: some are known, and some will be.
 func (k *checker) oneOf(pointer, word string, known, later []string) {
-	for _, w := range known {
-		if w == word {
-			return
-		}
+	if slices.Contains(known, word) {
+		return
 	}
-	for _, w := range later {
-		if w == word {
-			k.problem(pointer, "%q is not available yet; possible: %s", word, strings.Join(known, ", "))
-			return
-		}
+	k.foreign = true
+	state := "known"
+	if slices.Contains(later, word) {
+		state = "available yet"
 	}
-	k.problem(pointer, "%q is not known; possible: %s", word, strings.Join(known, ", "))
+	k.problem(pointer, "%q is not %s; possible: %s", word, state, strings.Join(known, ", "))
 }
 
 // ValidOriginator tells whether a text can come from s: a name of at most 11

@@ -22,9 +22,28 @@ func (k *checker) offer(o *Offer) {
 	if o.Accept == o.Decline && o.Accept != "" {
 		k.problem("/offer/decline", "must be another key than /offer/accept (%q)", o.Accept)
 	}
+	k.optOut(o)
 	k.duration("/offer/timeout", o.Timeout, minWait, maxWait)
 	if o.Attempts < 1 || o.Attempts > maxAttempts {
 		k.problem("/offer/attempts", "is %d; it must be from 1 to %d", o.Attempts, maxAttempts)
+	}
+}
+
+// optOut checks the key that asks never to be texted again.
+func (k *checker) optOut(o *Offer) {
+	const pointer = "/offer/opt_out"
+	switch o.OptOut {
+	case "":
+		return
+	case o.Accept:
+		k.problem(pointer, "must be another key than /offer/accept (%q)", o.Accept)
+	case o.Decline:
+		k.problem(pointer, "must be another key than /offer/decline (%q)", o.Decline)
+	default:
+		k.key(pointer, o.OptOut)
+	}
+	if o.Mode == ModeSend {
+		k.problem(pointer, "needs the mode %q: in the mode %q no key is listened to", ModeAsk, ModeSend)
 	}
 }
 
@@ -39,6 +58,7 @@ func (k *checker) key(pointer, s string) {
 func (k *checker) prompts(p *Prompts) {
 	k.media("/prompts/sent", p.Sent)
 	k.media("/prompts/failed", p.Failed)
+	k.media("/prompts/opted_out", p.OptedOut)
 }
 
 // soundForm is what Asterisk takes as a sound, less what a path should not
@@ -103,17 +123,14 @@ func (k *checker) notBuilt(c *Campaign) {
 		pointer string
 		given   bool
 	}{
-		{"/line_types", len(c.LineTypes) > 0},
-		{"/offer/opt_out", c.Offer.OptOut != ""},
 		{"/offer/other_number", c.Offer.OtherNumber},
-		{"/prompts/opted_out", c.Prompts.OptedOut != ""},
 		{"/hours", c.Hours != nil},
-		{"/limits", c.Limits != nil},
 		{"/shadow", c.Shadow},
 		{"/holdout_percent", c.Holdout != 0},
 	}
 	for _, f := range fields {
 		if f.given {
+			k.foreign = true
 			k.problem(f.pointer, "is not available yet: leave it out")
 		}
 	}

@@ -65,8 +65,8 @@ func (k *checker) url(in *Interaction) url.Values {
 	if u.User != nil {
 		k.problem(pointer, "must not hold a user name or password: everyone with the link would read them")
 	}
-	for _, p := range placeholder.FindAllString(in.URL, -1) {
-		if p != InteractionID {
+	for _, name := range Placeholders(in.URL) {
+		if p := "{" + name + "}"; p != InteractionID {
 			k.problem(pointer, "has the unknown placeholder %s: only %s is known", p, InteractionID)
 		}
 	}
@@ -94,7 +94,7 @@ func (k *checker) params(in *Interaction, query url.Values) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Params)) {
-		pointer := "/interaction/params/" + token(name)
+		pointer := Pointer("interaction", "params", name)
 		if name == "" {
 			k.problem(pointer, "has no name")
 		}

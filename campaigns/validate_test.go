@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"deflectd/campaigns/phone"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-var rules = Rules{Region: "US", Originator: "Acme"}
+var rules = Rules{Region: "US"}
 
 // read is a campaign as it comes over the API.
 func readCampaign(t *testing.T, text string) *Campaign {
@@ -34,7 +36,7 @@ func TestSmallestCampaignGetsDefaults(t *testing.T) {
 	require.JSONEq(t, `{
 		"id": "billing", "enabled": true, "kind": "service", "dnis": ["+18005550100"],
 		"interaction": {"url": "https://a.example", "caller_id": "plain", "caller_id_param": "callerId"},
-		"text": "{link}", "validity": "15m", "on_unknown": "drop", "link": {"expires_after": "72h"},
+		"text": "{link}", "validity": "15m", "on_unknown": "drop", "line_types": ["mobile", "unknown"], "link": {"expires_after": "72h"},
 		"offer": {"mode": "ask", "prompt": "sound:deflectd/offer", "accept": "1", "decline": "2", "timeout": "6s", "attempts": 2},
 		"prompts": {},
 		"release": {"action": "hangup", "wait_for": "accepted", "wait": "5s", "on_timeout": "transfer"}
@@ -63,13 +65,14 @@ func TestFullCampaign(t *testing.T) {
 		"id": "billing", "name": "Billing questions", "enabled": false, "kind": "service",
 		"dnis": ["+1 (800) 555-0100", "2079460958", "1234", "+1888*", "12*", "*"],
 		"interaction": {"id": "pay a bill", "url": "https://visual.example.com:8443/start?interaction={interaction_id}#top",
-			"params": {"lang": "en", "a/b~c": ""}, "caller_id": "plain", "caller_id_param": "callerId"},
-		"text": "Acme: pay your bill here\n{link}", "originator": "+14155550100",
-		"validity": "72h", "on_unknown": "drop", "link": {"expires_after": "365d"},
-		"offer": {"mode": "ask", "prompt": "sound:deflectd/offer,sound:en/beep", "accept": "*", "decline": "#", "timeout": "30s", "attempts": 5},
-		"prompts": {"sent": "sound:deflectd/sent", "failed": "sound:deflectd/failed"},
+			"params": {"lang": "en", "a/b~c": "", "name": "Ann"}, "caller_id": "plain", "caller_id_param": "callerId"},
+		"text": "Acme: {name}, pay your bill here {a/b~c}\n{link} }{", "originator": "+14155550100",
+		"validity": "72h", "on_unknown": "resend_once", "line_types": ["other", "voip", "fixed", "unknown", "mobile"], "link": {"expires_after": "365d"},
+		"offer": {"mode": "ask", "prompt": "sound:deflectd/offer,sound:en/beep", "accept": "*", "decline": "#", "opt_out": "9", "timeout": "30s", "attempts": 5},
+		"prompts": {"sent": "sound:deflectd/sent", "failed": "sound:deflectd/failed", "opted_out": "sound:deflectd/opted-out"},
 		"release": {"action": "transfer", "wait_for": "accepted", "wait": "30s", "on_timeout": "transfer",
-			"transfer": {"context": "queues", "extension": "*billing-1"}}
+			"transfer": {"context": "queues", "extension": "*billing-1"}},
+		"limits": {"cooldown": "30d", "per_caller_per_day": 100, "per_day": 1000000}
 	}`)
 	require.NoError(t, c.Validate(rules))
 	require.Equal(t, []string{"+18005550100", "+12079460958", "1234", "+1888*", "12*", "*"}, c.DNIS)
@@ -131,18 +134,33 @@ func TestProblems(t *testing.T) {
 		{"caller_id_param in the URL", func(c *Campaign) { c.Interaction.URL = "https://a.example?callerId" }},
 		{"no text", func(c *Campaign) { c.Text = " \n" }},
 		{"text too long", func(c *Campaign) { c.Text = strings.Repeat("ä", 1001) }},
+		{"text of 2,000 characters", func(c *Campaign) { c.Text = strings.Repeat("x", 2000) }},
 		{"text with a bell", func(c *Campaign) { c.Text = "\a{link}" }},
 		{"text not UTF-8", func(c *Campaign) { c.Text = "\xff" }},
-		{"text with other placeholders", func(c *Campaign) { c.Text = "Dear {name}, {link} { link }" }},
+		{"text of params that are empty", func(c *Campaign) {
+			c.Text, c.Interaction.Params = "{a}\n{b}", map[string]string{"a": "", "b": " "}
+		}},
+		{"text with a tab and a carriage return", func(c *Campaign) { c.Text = "a\tb\r\n{link}" }},
+		{"text with other placeholders", func(c *Campaign) { c.Text = "Dear {name}, {link} { link } {} {{x}}" }},
+		{"text with a placeholder that is no param", func(c *Campaign) {
+			c.Text, c.Interaction.Params = "{Lang} {link}", map[string]string{"lang": "en", "id": "1"}
+		}},
+		{"text with a placeholder beside many params", func(c *Campaign) {
+			c.Text, c.Interaction.Params = "{x} {link}", map[string]string{}
+			for i := range 12 {
+				c.Interaction.Params[fmt.Sprintf("p%02d", i)] = ""
+			}
+		}},
 		{"originator too long", func(c *Campaign) { c.Originator = "AcmeBilling1" }},
 		{"originator with an umlaut", func(c *Campaign) { c.Originator = "Ämter" }},
 		{"originator with too many digits", func(c *Campaign) { c.Originator = strings.Repeat("1", 18) }},
 		{"validity too short", func(c *Campaign) { c.Validity = Duration(time.Second) }},
 		{"validity too long", func(c *Campaign) { c.Validity = Duration(4 * day) }},
-		{"resend_once", func(c *Campaign) { c.OnUnknown = "resend_once" }},
+		{"other on_unknown", func(c *Campaign) { c.OnUnknown = "resend" }},
 		{"link expires too late", func(c *Campaign) { c.Link.ExpiresAfter = Duration(366 * day) }},
 		{"link expires too soon", func(c *Campaign) { c.Link.ExpiresAfter = Duration(time.Second) }},
-		{"line types", func(c *Campaign) { c.LineTypes = []string{"mobile"} }},
+		{"no line types", func(c *Campaign) { c.LineTypes = []string{} }},
+		{"other line types", func(c *Campaign) { c.LineTypes = []string{"mobile", "Fixed", "mobile", ""} }},
 		{"other mode", func(c *Campaign) { c.Offer.Mode = "whisper" }},
 		{"prompt of another scheme", func(c *Campaign) { c.Offer.Prompt = "https://a.example/x.wav" }},
 		{"prompt list with a gap", func(c *Campaign) { c.Offer.Prompt = "sound:a,,sound:b" }},
@@ -155,10 +173,13 @@ func TestProblems(t *testing.T) {
 		{"timeout too long", func(c *Campaign) { c.Offer.Timeout = Duration(time.Minute) }},
 		{"too many attempts", func(c *Campaign) { c.Offer.Attempts = 6 }},
 		{"negative attempts", func(c *Campaign) { c.Offer.Attempts = -1 }},
-		{"opt_out", func(c *Campaign) { c.Offer.OptOut = "9" }},
+		{"opt_out is no key", func(c *Campaign) { c.Offer.OptOut = "99" }},
+		{"opt_out is accept", func(c *Campaign) { c.Offer.OptOut = "1" }},
+		{"opt_out is decline", func(c *Campaign) { c.Offer.OptOut = "2" }},
+		{"opt_out where no key is listened to", func(c *Campaign) { c.Offer.Mode, c.Offer.OptOut = ModeSend, "9" }},
 		{"other_number", func(c *Campaign) { c.Offer.OtherNumber = true }},
 		{"prompts", func(c *Campaign) {
-			c.Prompts = Prompts{Sent: "tone:ring", Failed: "recording:x", OptedOut: "sound:x"}
+			c.Prompts = Prompts{Sent: "tone:ring", Failed: "recording:x", OptedOut: "sound:x,"}
 		}},
 		{"hold", func(c *Campaign) { c.Release.Action = "hold" }},
 		{"wait for delivered", func(c *Campaign) { c.Release.WaitFor = "delivered" }},
@@ -171,7 +192,9 @@ func TestProblems(t *testing.T) {
 			c.Release.Transfer = Transfer{Context: "a,b,1)", Extension: "${SHELL(id)}", Priority: -1}
 		}},
 		{"hours", func(c *Campaign) { c.Hours = &Hours{} }},
-		{"limits", func(c *Campaign) { c.Limits = &Limits{} }},
+		{"negative limits", func(c *Campaign) { c.Limits = limits(-1, -1, -1) }},
+		{"limits that are too high", func(c *Campaign) { c.Limits = limits(31*day, 101, 1_000_001) }},
+		{"cooldown too short", func(c *Campaign) { c.Limits = limits(time.Millisecond, 0, 0) }},
 		{"shadow", func(c *Campaign) { c.Shadow = true }},
 		{"holdout", func(c *Campaign) { c.Holdout = 5 }},
 	}
@@ -198,6 +221,68 @@ func TestProblems(t *testing.T) {
 	require.Equal(t, string(want), b.String())
 }
 
+func limits(cooldown time.Duration, perCaller, perDay int) *Limits {
+	return &Limits{Cooldown: (*Pause)(&cooldown), PerCallerPerDay: &perCaller, PerDay: &perDay}
+}
+
+// A limit that is left out is the service's, and one that is 0 is none.
+func TestLimits(t *testing.T) {
+	c := readCampaign(t, `{"id":"a","dnis":["*"],"interaction":{"url":"https://a.example"},"text":"{link}",
+		"limits":{"cooldown":"0s","per_day":0}}`)
+	require.NoError(t, c.Validate(rules))
+	require.Equal(t, new(Pause), c.Limits.Cooldown)
+	require.Nil(t, c.Limits.PerCallerPerDay)
+	require.Equal(t, new(int), c.Limits.PerDay)
+	text, err := json.Marshal(c.Limits)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"cooldown":"0s","per_day":0}`, string(text))
+	c.Limits = new(Limits)
+	require.NoError(t, c.Validate(rules))
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"cooldown":"-1s"}`), new(Limits)), "negative")
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"cooldown":"1w"}`), new(Limits)), `"90s"`)
+}
+
+func TestLineTypes(t *testing.T) {
+	c := new(Campaign)
+	for range 2 { // without its defaults, and with them
+		for _, line := range []phone.Line{phone.Mobile, phone.Unknown} {
+			require.True(t, c.Takes(line))
+		}
+		for _, line := range []phone.Line{phone.Fixed, phone.VoIP, phone.Other} {
+			require.False(t, c.Takes(line))
+		}
+		c.SetDefaults()
+	}
+	c.LineTypes = []string{LineFixed}
+	require.True(t, c.Takes(phone.Fixed))
+	require.False(t, c.Takes(phone.Mobile))
+
+	// Two campaigns have a list each.
+	a, b := new(Campaign), new(Campaign)
+	a.SetDefaults()
+	b.SetDefaults()
+	a.LineTypes[0] = LineFixed
+	require.Equal(t, LineMobile, b.LineTypes[0])
+}
+
+func TestValidateParams(t *testing.T) {
+	c := &Campaign{Interaction: Interaction{Params: map[string]string{"lang": "en", "a/b": ""}}}
+	require.NoError(t, c.ValidateParams(nil))
+	require.NoError(t, c.ValidateParams(map[string]string{"lang": "", "a/b": "{link}"}))
+	err := c.ValidateParams(map[string]string{
+		"a/b": "\x00", "lang": strings.Repeat("x", 501), "Lang": "de", "x/~": "", "\xff": "",
+	})
+	require.Equal(t, Invalid{
+		{"/params/Lang", "is not one of the campaign's params; /interaction/params names: a/b, lang"},
+		{"/params/a~1b", "must not hold control characters"},
+		{"/params/lang", "has 501 characters; at most 500 are allowed"},
+		{"/params/x~1~0", "is not one of the campaign's params; /interaction/params names: a/b, lang"},
+		{"/params/\ufffd", "is not one of the campaign's params; /interaction/params names: a/b, lang"},
+	}, err)
+	require.EqualError(t, new(Campaign).ValidateParams(map[string]string{"lang": "de"}),
+		"campaign is not valid: /params/lang: is not one of the campaign's params; /interaction/params names none")
+}
+
 func TestAllProblemsAtOnce(t *testing.T) {
 	c := &Campaign{}
 	c.SetDefaults()
@@ -207,7 +292,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	for _, p := range invalid {
 		pointers = append(pointers, p.Pointer)
 	}
-	require.Equal(t, []string{"/id", "/dnis", "/interaction/url", "/text", "/originator"}, pointers)
+	require.Equal(t, []string{"/id", "/dnis", "/interaction/url", "/text"}, pointers)
 	require.ErrorContains(t, invalid, "campaign is not valid: /id: is needed")
 }
 
@@ -215,6 +300,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 func FuzzValidate(f *testing.F) {
 	f.Add(`{"id":"billing","dnis":["+18005550100"],"interaction":{"url":"https://a.example/{interaction_id}?x=1#y"},"text":"{link}"}`)
 	f.Add(`{"id":"a","dnis":["*","+1*","8005550100"],"interaction":{"url":"http://[::1]:80/","params":{"a":"b"}},"text":"{link","offer":{"prompt":"sound:a,b"}}`)
+	f.Add(`{"id":"a","dnis":["*"],"interaction":{"url":"https://a.example","params":{"n":"{link}"}},"text":"{n}{link}","line_types":["fixed"],"limits":{"cooldown":"0s","per_day":5},"offer":{"opt_out":"9"}}`)
 	f.Add(`{"release":{"transfer":{"priority":1}},"validity":"1h"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		c := new(Campaign)

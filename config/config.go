@@ -6,11 +6,7 @@
 // and docs/configuration.md, which are generated from them.
 package config
 
-import (
-	"time"
-
-	"github.com/redis/go-redis/v9"
-)
+import "time"
 
 // Config is everything that can be set. The zero value is not usable: Load
 // and Default start from the defaults.
@@ -33,7 +29,7 @@ type Config struct {
 	// Live calls.
 	Calls Calls `yaml:"calls"`
 	// Limits over all campaigns; 0 means none.
-	Limits Limits `yaml:"limits" later:"true"`
+	Limits Limits `yaml:"limits"`
 	// How long is kept what became of texts and calls.
 	Retention Retention `yaml:"retention"`
 	// Log lines, on the standard error.
@@ -80,18 +76,8 @@ type Node struct {
 
 // Redis is the one store.
 type Redis struct {
-	// redis://[user:password@]host:port/db, rediss://… for TLS, or unix:///path/to/redis.sock?db=0. One address.
+	// redis://[user:password@]host:port/db, rediss://… for TLS, or unix:///path/to/redis.sock?db=0. Several addresses, redis://host:port,host:port,…, are those of some nodes of one Cluster.
 	URL Secret `yaml:"url"`
-}
-
-// Options reads the URL as go-redis does; timeouts and retries are for the
-// caller to set. The error never holds the URL, which may hold a password.
-func (r Redis) Options() (*redis.Options, error) {
-	o, err := redis.ParseURL(r.URL.Reveal())
-	if err != nil {
-		return nil, errRedisURL
-	}
-	return o, nil
 }
 
 // Admin is the listener that the internet must not reach.
@@ -125,27 +111,44 @@ const (
 type SMS struct {
 	// messagebird, or sandbox: it sends nothing, keeps the texts and shows them, to try things out.
 	Provider Provider `yaml:"provider"`
-	// The sender where a campaign names none: at most 11 letters and digits with a letter among them, or a number of at most 17 digits.
+	// The sender where a campaign names none: at most 11 letters and digits with a letter among them, or a number of at most 17 digits. Left out, a number obtained over the API is taken; while there is none either, nothing is offered or sent.
 	Originator string `yaml:"originator"`
+	// How many texts a second leave from one sender at most, all daemons together; those beyond wait their turn. 0: as many as there are.
+	TextsPerSecond int `yaml:"texts_per_second"`
+	// What is answered to people who text back.
+	Replies Replies `yaml:"replies"`
 	// The account at MessageBird.
 	MessageBird MessageBird `yaml:"messagebird"`
+}
+
+// Replies are the texts that answer people who text back. An empty one is not
+// sent.
+type Replies struct {
+	// To STOP and its kin, once.
+	Stopped string `yaml:"stopped"`
+	// To START, which takes it back.
+	Started string `yaml:"started"`
+	// To HELP, at most once an hour.
+	Help string `yaml:"help"`
 }
 
 // MessageBird is the account there.
 type MessageBird struct {
 	// The access key of its REST API.
 	AccessKey Secret `yaml:"access_key"`
-	// The key that its webhooks are signed with.
-	SigningKey Secret `yaml:"signing_key" later:"true"`
+	// The key that its webhooks are signed with. Without one, the secret part of their addresses has to do.
+	SigningKey Secret `yaml:"signing_key"`
 	// Where its REST API is.
 	URL string `yaml:"url"`
+	// Where its API of numbers is, which senders are obtained from.
+	NumbersURL string `yaml:"numbers_url"`
 }
 
 // Numbers is how numbers are read and which may be texted.
 type Numbers struct {
 	// The country (ISO 3166, two letters) by which a number without + is read.
 	Region string `yaml:"region"`
-	// The countries that texts may go to.
+	// The countries that texts may go to; left out, the region alone.
 	Countries []string `yaml:"countries"`
 	// Our own numbers, never texted, besides every number a campaign answers.
 	Own []string `yaml:"own"`
@@ -159,16 +162,23 @@ type Calls struct {
 	Drain time.Duration `yaml:"drain"`
 }
 
-// Limits is what a caller, a range of numbers and a day may cost.
+// Limits is what a caller, a range of numbers and a day may cost, over all
+// campaigns.
 type Limits struct {
-	// The same caller, the same campaign, where the campaign says nothing.
+	// How long after a text the same caller gets no other of the same campaign, where the campaign says nothing.
 	Cooldown time.Duration `yaml:"cooldown"`
-	// Texts to one caller a day.
+	// Texts to one number in 24 hours.
 	PerCallerPerDay int `yaml:"per_caller_per_day"`
-	// Texts to one prefix an hour; a prefix is a number less its last four digits.
+	// Texts in an hour to one prefix, which is a number less its last four digits: who forges caller numbers to earn on the texts takes them from few ranges.
 	PerPrefixPerHour int `yaml:"per_prefix_per_hour"`
-	// Segments a day.
+	// Segments in 24 hours, which is what a day may cost. From four fifths of it on, deflectd_limit_alarm is 1.
 	SegmentsPerDay int `yaml:"segments_per_day"`
+	// So many calls of one number within ten minutes, if they are a fifth of all calls, mean that the trunk hides the callers' own numbers: that number is not texted while it lasts.
+	SurgeCalls int `yaml:"surge_calls"`
+	// How long a number is not texted after a text to it failed for good.
+	Suppression time.Duration `yaml:"suppression"`
+	// How long the look at a caller's history may take, before the call is answered. Past that the call is let go (store_down).
+	Lookup time.Duration `yaml:"lookup"`
 }
 
 // Retention is how long records are kept.
@@ -200,11 +210,23 @@ func Default() *Config {
 		Admin:  Admin{Listen: "127.0.0.1:8080"},
 		Public: Public{Listen: "127.0.0.1:8081"},
 		SMS: SMS{
-			Provider:    ProviderMessageBird,
-			MessageBird: MessageBird{URL: "https://rest.messagebird.com"},
+			Provider: ProviderMessageBird,
+			Replies: Replies{
+				Stopped: "You will get no more texts from us. Reply START to get them again.",
+				Started: "You will get our texts again. Reply STOP to end them.",
+				Help:    "You got a text because you called us. Reply STOP to get no more.",
+			},
+			MessageBird: MessageBird{
+				URL:        "https://rest.messagebird.com",
+				NumbersURL: "https://numbers.messagebird.com/v1",
+			},
 		},
-		Numbers:   Numbers{Region: "US", Countries: []string{"US"}},
-		Calls:     Calls{Max: 2000, Drain: 3 * time.Second},
+		Numbers: Numbers{Region: "US"},
+		Calls:   Calls{Max: 2000, Drain: 3 * time.Second},
+		Limits: Limits{
+			Cooldown: time.Hour, PerCallerPerDay: 3, PerPrefixPerHour: 20, SegmentsPerDay: 10_000,
+			SurgeCalls: 20, Suppression: 30 * day, Lookup: 200 * time.Millisecond,
+		},
 		Retention: Retention{Messages: 90 * day, Calls: 90 * day},
 		Log:       Log{Level: "info", Format: "text"},
 	}

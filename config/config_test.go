@@ -45,10 +45,19 @@ func full() *Config {
 		Public: Public{Listen: ":9001", URL: "https://txt.example.com"},
 		SMS: SMS{
 			Provider: ProviderMessageBird, Originator: "+18005550100",
-			MessageBird: MessageBird{AccessKey: "secret3", URL: "https://rest.example.com"},
+			TextsPerSecond: 10,
+			Replies:        Replies{Stopped: "Stopped.", Help: "Call us."},
+			MessageBird: MessageBird{
+				AccessKey: "secret3", SigningKey: "secret5",
+				URL: "https://rest.example.com", NumbersURL: "https://numbers.example.com/v1",
+			},
 		},
-		Numbers:   Numbers{Region: "NO", Countries: []string{"NO", "US"}, Own: []string{"+18005550100", "+4722225555"}},
-		Calls:     Calls{Max: 10},
+		Numbers: Numbers{Region: "NO", Countries: []string{"NO", "US"}, Own: []string{"+18005550100", "+4722225555"}},
+		Calls:   Calls{Max: 10},
+		Limits: Limits{
+			Cooldown: 30 * time.Minute, PerPrefixPerHour: 50, SegmentsPerDay: 500, SurgeCalls: 7, Suppression: 14 * day,
+			Lookup: 100 * time.Millisecond,
+		},
 		Retention: Retention{Messages: 30 * day, Calls: 36 * time.Hour},
 		Log:       Log{Level: "debug", Format: "json"},
 	}
@@ -112,6 +121,7 @@ func TestEnvironment(t *testing.T) {
 		c.Asterisk.Nodes = []Node{{Name: "pbx1", URL: "http://127.0.0.1:8088/ari", Username: "deflectd", Password: "secret"}}
 		c.Public.URL = "https://txt.example.com"
 		c.SMS.Provider = ProviderSandbox
+		c.Numbers.Countries = []string{"US"}
 		change(c)
 		return c
 	}
@@ -127,6 +137,12 @@ func TestEnvironment(t *testing.T) {
 		}},
 		{"lists", []string{"DEFLECTD_NUMBERS_COUNTRIES=US, ca,", "DEFLECTD_NUMBERS_OWN=+18005550100"}, func(c *Config) {
 			c.Numbers.Countries, c.Numbers.Own = []string{"US", "CA"}, []string{"+18005550100"}
+		}},
+		{"the home country where none is named", []string{"DEFLECTD_NUMBERS_REGION=de"}, func(c *Config) {
+			c.Numbers.Region, c.Numbers.Countries = "DE", []string{"DE"}
+		}},
+		{"limits", []string{"DEFLECTD_LIMITS_COOLDOWN=0s", "DEFLECTD_LIMITS_SEGMENTS_PER_DAY=0", "DEFLECTD_SMS_TEXTS_PER_SECOND=5"}, func(c *Config) {
+			c.Limits.Cooldown, c.Limits.SegmentsPerDay, c.SMS.TextsPerSecond = 0, 0, 5
 		}},
 		{"a value with = and #", []string{"DEFLECTD_REDIS_URL=redis://:a=b%23c@host:1/2?dial_timeout=3s"}, func(c *Config) {
 			c.Redis.URL = "redis://:a=b%23c@host:1/2?dial_timeout=3s"
@@ -190,7 +206,10 @@ func TestEnvironmentErrors(t *testing.T) {
 		{"no such file", "DEFLECTD_REDIS_URL_FILE=/nowhere/at/all", "DEFLECTD_REDIS_URL_FILE: redis.url_file: cannot read /nowhere/at/all: no such file or directory"},
 		{"short token", "DEFLECTD_ADMIN_TOKEN=secret", "DEFLECTD_ADMIN_TOKEN: must have at least 16 characters; `deflectd token` makes a good one"},
 		{"token that no header can carry", "DEFLECTD_ADMIN_TOKEN=0123456789 abcdef", "DEFLECTD_ADMIN_TOKEN: may hold only visible ASCII characters: it is sent in an HTTP header"},
-		{"later", "DEFLECTD_LIMITS_COOLDOWN=1h", "DEFLECTD_LIMITS_COOLDOWN: limits.cooldown: is not available yet; leave it out"},
+		{"later", "DEFLECTD_ASTERISK_NATS=nats://h:4222", "DEFLECTD_ASTERISK_NATS: asterisk.nats: is not available yet; leave it out"},
+		{"a limit below none", "DEFLECTD_LIMITS_PER_CALLER_PER_DAY=-1", "DEFLECTD_LIMITS_PER_CALLER_PER_DAY: limits.per_caller_per_day: must be from 0 to 1000000000"},
+		{"a reply that is a book", "DEFLECTD_SMS_REPLIES_HELP=" + strings.Repeat("x", 321), "DEFLECTD_SMS_REPLIES_HELP: sms.replies.help: must be a text of at most 320 characters; empty for none"},
+		{"a database of a Cluster", "DEFLECTD_REDIS_URL=redis://h:1,i:2/3", "DEFLECTD_REDIS_URL: redis.url: " + errRedisDatabase.Error()},
 		{"secret not shown", "DEFLECTD_REDIS_URL=redis://:pa ss@h", "DEFLECTD_REDIS_URL: redis.url: " + errRedisURL.Error()},
 	}
 	for _, test := range tests {
@@ -211,7 +230,6 @@ func TestEnvironmentErrors(t *testing.T) {
 		require.Equal(t, []Problem{
 			{Key: "asterisk.nodes", Message: "must name at least one Asterisk"},
 			{Key: "public.url", Message: "must be set, such as https://txt.example.com"},
-			{Key: "sms.originator", Message: "must be set: no text goes out without a sender"},
 			{Key: "sms.messagebird.access_key", Message: "must be set, or access_key_file; sms.provider sandbox needs none"},
 		}, problems.Problems)
 	})
@@ -253,7 +271,7 @@ func TestStringCanBeLoaded(t *testing.T) {
 	want := full()
 	want.Asterisk.Nodes[0].Password, want.Asterisk.Nodes[1].Password = masked, masked
 	want.Admin.Tokens = []Token{}
-	want.SMS.MessageBird.AccessKey, want.Redis = masked, Default().Redis
+	want.SMS.MessageBird.AccessKey, want.SMS.MessageBird.SigningKey, want.Redis = masked, masked, Default().Redis
 	same(t, want, back)
 }
 
@@ -270,10 +288,30 @@ func TestWarnings(t *testing.T) {
 	require.Equal(t, []string{
 		"f.yaml:2: public.url: is not https: telephones warn of such links, and carriers reject some",
 		"DEFLECTD_SMS_PROVIDER: sms.provider: sandbox sends no text to anybody",
+		"f.yaml: sms.originator: there is none: nothing is offered or sent before a number was obtained (POST /v1/senders), but by campaigns that name a sender themselves",
 		"f.yaml:3: admin.tokens: there is none, so nobody can use the API; `deflectd token` makes one",
 		"f.yaml:4: admin.listen: is reachable from other machines, without TLS, and shows /metrics to them without a token",
 	}, lines)
 	require.Empty(t, full().Warnings())
+}
+
+func TestSeveralRedisAddressesAreACluster(t *testing.T) {
+	o, err := Redis{URL: "rediss://user:p,a@ss@one.example.com,two.example.com:6380"}.Options()
+	require.NoError(t, err)
+	require.Equal(t, []string{"one.example.com:6379", "two.example.com:6380"}, o.Cluster)
+	require.Equal(t, "user", o.Username)
+	require.NotNil(t, o.TLSConfig)
+
+	o, err = Redis{URL: "redis://127.0.0.1:6379/2"}.Options()
+	require.NoError(t, err)
+	require.Nil(t, o.Cluster)
+	require.Equal(t, 2, o.DB)
+
+	for _, wrong := range []string{"redis://h:1,i:x", "redis://,", "http://h:1,i:2", "h:1,i:2", "redis://h:1,i:2/1"} {
+		_, err := Redis{URL: Secret(wrong)}.Options()
+		require.Error(t, err, wrong)
+		require.NotContains(t, err.Error(), wrong)
+	}
 }
 
 func TestToken(t *testing.T) {

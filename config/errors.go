@@ -59,4 +59,4 @@ func (p Problem) describe(file string) string {
 
 // errRedisURL stands for the errors of the URL parsers, which quote the URL
 // and with it the password.
-var errRedisURL = errors.New("is not a Redis URL; write it like redis://[user:password@]host:port/db, rediss://… or unix:///path/to/redis.sock")
+var errRedisURL = errors.New("is not a Redis URL; write it like redis://[user:password@]host:port/db, rediss://… or unix:///path/to/redis.sock, or with several addresses, host:port,host:port, for a Cluster")

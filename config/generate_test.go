@@ -24,7 +24,8 @@ func example() *Config {
 	c := Default()
 	c.Asterisk.Nodes = []Node{{Name: "pbx1", URL: "http://127.0.0.1:8088/ari", Username: "deflectd", Password: "change-me"}}
 	c.Public.URL = "https://txt.example.com"
-	c.SMS.Originator = "Acme"
+	c.SMS.Originator = "+18885550100" // names do not arrive in the home country of this sample
+	c.Numbers.Countries = []string{c.Numbers.Region}
 	c.SMS.MessageBird.AccessKey = "change-me"
 	return c
 }
@@ -42,7 +43,7 @@ Durations are written 90s, 72h or 90d.`
 
 // needed are the settings without a default.
 var needed = map[string]bool{
-	"asterisk.nodes": true, "public.url": true, "sms.originator": true, "sms.messagebird.access_key": true,
+	"asterisk.nodes": true, "public.url": true, "sms.messagebird.access_key": true,
 }
 
 // docs reads the comment of every field of the package's structs, by

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -33,6 +34,15 @@ const (
 	minCommand   = 100 * time.Millisecond
 	maxCommand   = 30 * time.Second
 	maxCalls     = 1_000_000
+	maxRate      = 1000 // texts a second: no account may send more
+	maxReply     = 320  // two segments, or five in UCS-2
+	maxLimit     = 1_000_000_000
+	// Longer than that nobody means to wait, and Redis keeps what it is counted by.
+	maxCooldown    = 90 * day
+	maxSuppression = 366 * day
+	// A caller hears it ring meanwhile.
+	minLookup = 10 * time.Millisecond
+	maxLookup = time.Second
 )
 
 // checker collects problems and knows where each key was given.
@@ -47,7 +57,7 @@ func (c *Config) check() []Problem {
 	k.later(c)
 	k.asterisk(&c.Asterisk)
 	if _, err := c.Redis.Options(); err != nil {
-		k.report("redis.url", "%v", redisProblem(c.Redis.URL))
+		k.report("redis.url", "%v", err)
 	}
 	k.listeners(c)
 	k.tokens(c.Admin.Tokens)
@@ -58,6 +68,7 @@ func (c *Config) check() []Problem {
 	k.sms(&c.SMS)
 	k.numbers(&c.Numbers)
 	k.between("calls.max", c.Calls.Max, 1, maxCalls)
+	k.limits(&c.Limits)
 	k.within("calls.drain", c.Calls.Drain, 0, maxDrain)
 	k.within("retention.messages", c.Retention.Messages, minRetention, 0)
 	k.within("retention.calls", c.Retention.Calls, minRetention, 0)
@@ -121,14 +132,6 @@ func (k *checker) asterisk(a *Asterisk) {
 			k.report(key+".password", "must be set, or password_file")
 		}
 	}
-}
-
-// redisProblem says what is wrong with a Redis URL without quoting it.
-func redisProblem(u Secret) error {
-	if strings.Contains(u.Reveal(), ",") {
-		return fmt.Errorf("must be one address; several, for Cluster or Sentinel, are not available yet")
-	}
-	return errRedisURL
 }
 
 func (k *checker) listeners(c *Config) {
@@ -202,15 +205,31 @@ func (k *checker) sms(s *SMS) {
 		(!originatorText.MatchString(s.Originator) || !hasLetter.MatchString(s.Originator)) {
 		k.report("sms.originator", "must be at most 11 letters and digits with a letter among them, or a number of at most 17 digits")
 	}
-	if s.Provider != ProviderMessageBird {
-		return
-	}
-	if s.Originator == "" {
-		k.report("sms.originator", "must be set: no text goes out without a sender")
-	}
-	if s.MessageBird.AccessKey == "" {
+	s.MessageBird.NumbersURL = k.baseURL("sms.messagebird.numbers_url", s.MessageBird.NumbersURL, "https://numbers.messagebird.com/v1")
+	k.between("sms.texts_per_second", s.TextsPerSecond, 0, maxRate)
+	k.reply("sms.replies.stopped", s.Replies.Stopped)
+	k.reply("sms.replies.started", s.Replies.Started)
+	k.reply("sms.replies.help", s.Replies.Help)
+	if s.Provider == ProviderMessageBird && s.MessageBird.AccessKey == "" {
 		k.report("sms.messagebird.access_key", "must be set, or access_key_file; sms.provider sandbox needs none")
 	}
+}
+
+// reply checks a text that answers people who text back.
+func (k *checker) reply(key, text string) {
+	if utf8.RuneCountInString(text) > maxReply || !utf8.ValidString(text) {
+		k.report(key, "must be a text of at most %d characters; empty for none", maxReply)
+	}
+}
+
+func (k *checker) limits(l *Limits) {
+	k.within("limits.cooldown", l.Cooldown, 0, maxCooldown)
+	k.between("limits.per_caller_per_day", l.PerCallerPerDay, 0, maxLimit)
+	k.between("limits.per_prefix_per_hour", l.PerPrefixPerHour, 0, maxLimit)
+	k.between("limits.segments_per_day", l.SegmentsPerDay, 0, maxLimit)
+	k.between("limits.surge_calls", l.SurgeCalls, 0, maxLimit)
+	k.within("limits.suppression", l.Suppression, 0, maxSuppression)
+	k.within("limits.lookup", l.Lookup, minLookup, maxLookup)
 }
 
 func (k *checker) numbers(n *Numbers) {
@@ -221,6 +240,9 @@ func (k *checker) numbers(n *Numbers) {
 		}
 	}
 	region("numbers.region", &n.Region)
+	if _, given := k.places["numbers.countries"]; !given && len(n.Countries) == 0 {
+		n.Countries = []string{n.Region}
+	}
 	if len(n.Countries) == 0 {
 		k.report("numbers.countries", "must name at least one country: texts go nowhere else")
 	}

@@ -14,6 +14,9 @@ func (c *Config) Warnings() []Problem {
 	if c.SMS.Provider == ProviderSandbox {
 		k.report("sms.provider", "sandbox sends no text to anybody")
 	}
+	if c.SMS.Originator == "" {
+		k.report("sms.originator", "there is none: nothing is offered or sent before a number was obtained (POST /v1/senders), but by campaigns that name a sender themselves")
+	}
 	if len(c.Admin.Tokens) == 0 {
 		k.report("admin.tokens", "there is none, so nobody can use the API; `deflectd token` makes one")
 	}

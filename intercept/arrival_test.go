@@ -82,7 +82,7 @@ func TestPresentation(t *testing.T) {
 // TestPeopleAreKeptOnceTheyMayBe checks whose numbers a record holds, by what is
 // known of the presentation.
 func TestPeopleAreKeptOnceTheyMayBe(t *testing.T) {
-	const forwarder = "4155550199"
+	const forwarder = "+14155550199"
 	for pres, kept := range map[string]bool{"known": true, "": false, "pres=": false, "pres=prohib": false, "pres=allowed": true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t)

@@ -61,6 +61,7 @@ type call struct {
 	campaign *campaigns.Campaign
 
 	choice   choice
+	heeded   bool   // the wish never to be texted is written, or will be
 	prompt   string // which prompt was played last
 	playing  string // the playback that may run: it is to be stopped before the call is let go
 	speaking bool   // a prompt is being heard
@@ -116,9 +117,18 @@ func (c *call) run() (end ending) {
 	return c.release()
 }
 
-// decide looks the call up and judges it.
+// decide looks the call up and judges it; nil when it is intercepted.
 func (c *call) decide() *ending {
 	began := time.Now()
+	end := c.judge()
+	c.i.metrics.decision.Observe(time.Since(began).Seconds())
+	if end == nil {
+		c.step("intercepted", "")
+	}
+	return end
+}
+
+func (c *call) judge() *ending {
 	c.numbers = c.i.rules.read(&c.who)
 	f := c.i.rules.look(&c.numbers)
 	f.draining = c.draining
@@ -140,14 +150,19 @@ func (c *call) decide() *ending {
 		c.describe()
 		v = decide(&f)
 	}
+	if v == intercepted {
+		if end := c.askHistory(&f); end != nil {
+			return end
+		}
+		v = decide(&f)
+	}
 	if v == intercepted && c.i.gate.refuses() {
 		v = verdict{report.Passed, report.Overload}
 	}
-	c.i.metrics.decision.Observe(time.Since(began).Seconds())
 	if v == intercepted {
-		c.step("intercepted", "")
 		return nil
 	}
+	c.countRefusal(&f, v)
 	return &ending{v.outcome, v.reason, letGo, ""}
 }
 
@@ -221,6 +236,8 @@ func (c *call) offer() *ending {
 		case c.hungUp && c.choice == accepts:
 			// Who presses the key and hangs up has asked for the text.
 			return nil
+		case c.choice == optsOut:
+			return c.optOut() // whatever else has happened
 		case c.interrupted():
 			return c.interruption()
 		case c.choice == declines:

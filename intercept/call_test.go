@@ -87,6 +87,16 @@ func TestScripts(t *testing.T) {
 			outcome{report.Passed, report.CountryNotAllowed, says("set", "continue"), 0},
 		},
 		{
+			"a kind of line that is not texted",
+			func(s *scene) { s.door.landlines = true },
+			outcome{report.Passed, report.NotMobile, says("set", "continue"), 0},
+		},
+		{
+			"nothing that a text could come from",
+			func(s *scene) { s.options.Senders = senders(false) },
+			outcome{report.Passed, report.ServiceOff, says("set", "continue"), 0},
+		},
+		{
 			"the switch is slow",
 			func(s *scene) {
 				s.options.Latency = func() time.Duration { return time.Second }
@@ -481,7 +491,16 @@ func TestScripts(t *testing.T) {
 			"the service was switched off meanwhile",
 			func(s *scene) {
 				s.key("1")
+				s.campaign.Prompts.Failed = "sound:deflectd/failed"
 				s.box.err = message.ErrServiceOff
+			},
+			outcome{report.Passed, report.ServiceOff, says("answer", "play sound:deflectd/failed", "set", "continue"), 2 * time.Second},
+		},
+		{
+			"the last sender was given back meanwhile",
+			func(s *scene) {
+				s.key("1")
+				s.box.err = message.ErrNoSender
 			},
 			outcome{report.Passed, report.ServiceOff, says("answer", "set", "continue"), 0},
 		},

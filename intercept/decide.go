@@ -1,9 +1,8 @@
 package intercept
 
 import (
-	"slices"
-
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/phone"
 	"deflectd/campaigns/report"
 )
@@ -17,10 +16,13 @@ type facts struct {
 	forwarded bool
 	withheld  bool
 	callerErr error // the caller's number is not one
-	own       bool  // the caller's number is one of ours
-	abroad    bool  // texts may not go to the caller's country
+	// forbidden is why the number may not be texted whatever has been before: it
+	// is ours, of another country, of the wrong kind of line. refused is why it
+	// may not be after all that has been: that takes a request, so it is known
+	// only of a call that nothing else speaks against.
+	forbidden, refused guard.Refusal
 
-	serviceOff   bool
+	serviceOff   bool // or there is nothing that a text could come from
 	draining     bool
 	storeDown    bool // it is known that Redis does not answer
 	providerDown bool // and the campaign waits for the provider
@@ -35,17 +37,25 @@ type verdict struct {
 
 var intercepted verdict
 
-// decide says whether a call is intercepted, and if not, why. The gate is asked
-// afterwards, and only for a call that nothing else speaks against: so the share
-// of calls that it takes is a share of those.
+// decide says whether a call is intercepted, and if not, why.
 //
 // Several reasons may hold at once and one is recorded, so the order is chosen
 // for the figures to be true: first what makes the call none of ours, for the
 // calls that remain are the ones every rate is a share of; then what holds for
-// this caller at any time; and last what holds at this moment, what lasts
+// this caller at any time; then what holds for this caller by what has been,
+// which the guards put in order; and last what holds at this moment, what lasts
 // longest first. So "overload" counts exactly the texts that overload cost: a
 // withheld number that calls in a busy minute would not have been texted in a
-// quiet one either.
+// quiet one either, nor would one that was texted an hour ago.
+//
+// What takes a request is asked only of a call that all else speaks for, the
+// presentation before the history, and then decided on again. So no request is
+// made for a call that would go on anyway, and while the service is off or the
+// provider away, that is what is recorded, also of a caller whom a guard would
+// have refused: it is one cause for all calls of that time, and no rate is read
+// from them. The gate is asked last, when even the guards have let the call
+// pass: so the share of calls that it takes is a share of those that would be
+// offered a text.
 func decide(f *facts) verdict {
 	switch {
 	case !f.known:
@@ -63,10 +73,10 @@ func decide(f *facts) verdict {
 		return verdict{report.Passed, report.ANIWithheld}
 	case f.callerErr != nil:
 		return verdict{report.Passed, report.ANIInvalid}
-	case f.own:
-		return verdict{report.Passed, report.ANIOwnNumber}
-	case f.abroad:
-		return verdict{report.Passed, report.CountryNotAllowed}
+	case !f.forbidden.None():
+		return verdict{report.Passed, report.Reason(f.forbidden.Reason)}
+	case !f.refused.None():
+		return verdict{report.Passed, report.Reason(f.refused.Reason)}
 
 	case f.serviceOff:
 		return verdict{report.Passed, report.ServiceOff}
@@ -85,8 +95,9 @@ func decide(f *facts) verdict {
 // rules are what calls are judged by: the same for all of them.
 type rules struct {
 	directory Directory
-	region    string   // how a number without + is read
-	countries []string // where texts may go
+	guards    Guards
+	senders   Senders // nil: not looked at
+	region    string  // how a number without + is read
 }
 
 // numbers are the numbers of a call, read.
@@ -121,9 +132,11 @@ func (r *rules) look(n *numbers) facts {
 		callerErr:  n.callerErr,
 		serviceOff: !r.directory.ServiceOn(),
 	}
+	if f.campaign != nil && r.senders != nil {
+		f.serviceOff = f.serviceOff || !r.senders.Sends(f.campaign)
+	}
 	if !n.withheld && n.callerErr == nil {
-		f.own = r.directory.Own(n.caller.E164)
-		f.abroad = !slices.Contains(r.countries, n.caller.Region)
+		f.forbidden = r.guards.Permit(f.campaign, n.caller)
 	}
 	return f
 }

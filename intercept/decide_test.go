@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/phone"
 	"deflectd/campaigns/report"
 )
@@ -28,8 +29,10 @@ func TestDecide(t *testing.T) {
 		{func() { f.storeDown = true }, verdict{report.Failed, report.StoreDown}},
 		{func() { f.draining = true }, verdict{report.Passed, report.ShuttingDown}},
 		{func() { f.serviceOff = true }, verdict{report.Passed, report.ServiceOff}},
-		{func() { f.abroad = true }, verdict{report.Passed, report.CountryNotAllowed}},
-		{func() { f.own = true }, verdict{report.Passed, report.ANIOwnNumber}},
+		{func() { f.refused.Reason = guard.Capped }, verdict{report.Passed, report.Capped}},
+		{func() { f.refused.Reason = guard.OptedOut }, verdict{report.Passed, report.OptedOut}},
+		{func() { f.forbidden.Reason = guard.NotMobile }, verdict{report.Passed, report.NotMobile}},
+		{func() { f.forbidden.Reason = guard.ANIOwnNumber }, verdict{report.Passed, report.ANIOwnNumber}},
 		{func() { f.callerErr = phone.ErrInvalid }, verdict{report.Passed, report.ANIInvalid}},
 		{func() { f.withheld = true }, verdict{report.Passed, report.ANIWithheld}},
 		{func() { f.forwarded = true }, verdict{report.Passed, report.ANIForwarded}},
@@ -46,7 +49,6 @@ func TestDecide(t *testing.T) {
 type manyCampaigns map[string]*campaigns.Campaign
 
 func (m manyCampaigns) Lookup(dnis string) *campaigns.Campaign { return m[dnis] }
-func (m manyCampaigns) Own(e164 string) bool                   { return m[e164] != nil }
 func (m manyCampaigns) ServiceOn() bool                        { return true }
 func (m manyCampaigns) Ready() bool                            { return true }
 
@@ -57,7 +59,7 @@ func benchmarkRules() rules {
 		c.SetDefaults()
 		many[fmt.Sprintf("+1800555%04d", n)] = c
 	}
-	return rules{directory: many, region: "US", countries: []string{"CA", "US"}}
+	return rules{directory: many, guards: &doorman{}, senders: senders(true), region: "US"}
 }
 
 // BenchmarkDecision is the decision about a call that is intercepted: its

@@ -255,9 +255,8 @@ func (p *phoneBook) Lookup(dnis string) *campaigns.Campaign {
 	}
 	return nil
 }
-func (p *phoneBook) Own(e164 string) bool { return e164 == dialled }
-func (p *phoneBook) ServiceOn() bool      { return !p.off }
-func (p *phoneBook) Ready() bool          { return !p.away }
+func (p *phoneBook) ServiceOn() bool { return !p.off }
+func (p *phoneBook) Ready() bool     { return !p.away }
 
 // mailbox is an outbox of which every text passes the states of the script.
 type mailbox struct {
@@ -328,6 +327,8 @@ type scene struct {
 	arrival  Arrival
 	campaign *campaigns.Campaign
 	book     *phoneBook
+	door     *doorman
+	wishes   *wishes
 	box      *mailbox
 	ledger   *ledger
 	registry *prometheus.Registry
@@ -345,6 +346,7 @@ func newScene(t *testing.T) *scene {
 	c.SetDefaults()
 	s := &scene{
 		channel: newChannel(), arrival: arrival, campaign: c, book: &phoneBook{campaign: c},
+		door: &doorman{}, wishes: &wishes{},
 		box: &mailbox{
 			states: []message.State{message.Sending, message.Accepted}, every: 50 * time.Millisecond,
 			cancelled: message.Cancelled,
@@ -356,7 +358,7 @@ func newScene(t *testing.T) *scene {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	s.options = Options{
-		Directory: s.book, Recorder: s.ledger, Region: "US", Countries: []string{"US"},
+		Directory: s.book, Guards: s.door, OptOuts: s.wishes, Recorder: s.ledger, Region: "US",
 		Secret: func() []byte { return []byte("secret") }, Logger: logger, Registerer: s.registry,
 	}
 	return s

@@ -23,7 +23,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
 	"deflectd/campaigns/report"
 )
@@ -58,10 +60,31 @@ type Channel interface {
 // Directory finds campaigns in memory.
 type Directory interface {
 	Lookup(dnis string) *campaigns.Campaign
-	Own(e164 string) bool
 	ServiceOn() bool
 	// Ready is false until the campaigns have been read once.
 	Ready() bool
+}
+
+// Guards say whether a number may be texted. Permit needs no history and asks
+// nobody. Check asks the history, once for each call that nothing else speaks
+// against, and counts the call for the surge of its number; when it fails,
+// nobody knows, and the call is let go. Refused counts a refusal.
+type Guards interface {
+	Permit(c *campaigns.Campaign, n phone.Number) guard.Refusal
+	Check(ctx context.Context, c *campaigns.Campaign, n phone.Number) (guard.Refusal, error)
+	Refused(r guard.Refusal, at string)
+}
+
+// OptOuts is the list of numbers never to be texted. Later is told what Add
+// could not write, and sees to it that it is written; it does not wait.
+type OptOuts interface {
+	Add(ctx context.Context, e optout.Entry) (added bool, err error)
+	Later(e optout.Entry)
+}
+
+// Senders tell whether a campaign has anything that its texts can come from.
+type Senders interface {
+	Sends(c *campaigns.Campaign) bool
 }
 
 // Recorder keeps the record of a call that ended.
@@ -72,15 +95,19 @@ type Recorder interface {
 // Options are what an Interceptor works with.
 type Options struct {
 	Directory Directory
-	Outbox    *message.Outbox
-	Recorder  Recorder
+	Guards    Guards
+	OptOuts   OptOuts
+	// Senders keep a caller from being offered a text that could come from
+	// nowhere; where they are nil, that is found out when it is to be sent.
+	Senders  Senders
+	Outbox   *message.Outbox
+	Recorder Recorder
 	// Secret is the service's secret, which call ids are made with; nil until
 	// it is known.
-	Secret    func() []byte
-	Region    string        // how a number without + is read: ISO 3166-1 alpha-2
-	Countries []string      // where texts may go; none but these
-	MaxCalls  int           // calls at once, more are passed on; 0: no limit
-	Grace     time.Duration // what live calls get to finish by themselves on Drain; 3 s by default
+	Secret   func() []byte
+	Region   string        // how a number without + is read: ISO 3166-1 alpha-2
+	MaxCalls int           // calls at once, more are passed on; 0: no limit
+	Grace    time.Duration // what live calls get to finish by themselves on Drain; 3 s by default
 	// Latency is how long the switch takes for a command at present; nil where
 	// that is not known.
 	Latency func() time.Duration
@@ -103,6 +130,7 @@ const cutBudget = 2 * time.Second
 type Interceptor struct {
 	rules   rules
 	texts   texts
+	optOuts OptOuts
 	records Recorder
 	secret  func() []byte
 	storeUp func() bool
@@ -135,8 +163,9 @@ func newInterceptor(o Options, t texts) *Interceptor {
 		o.Latency = func() time.Duration { return 0 }
 	}
 	i := &Interceptor{
-		rules:   rules{directory: o.Directory, region: o.Region, countries: slices.Clone(o.Countries)},
+		rules:   rules{directory: o.Directory, guards: o.Guards, senders: o.Senders, region: o.Region},
 		texts:   t,
+		optOuts: o.OptOuts,
 		records: o.Recorder,
 		secret:  o.Secret,
 		storeUp: o.StoreUp,

@@ -9,6 +9,7 @@ const (
 	undecided choice = iota
 	accepts
 	declines
+	optsOut // and never wants to be texted again
 )
 
 // personKey must reach a person wherever it means nothing else.
@@ -22,6 +23,8 @@ func choose(o *campaigns.Offer, key string) choice {
 		return undecided
 	case o.Accept:
 		return accepts
+	case o.OptOut:
+		return optsOut
 	case o.Decline, personKey:
 		return declines
 	default:
@@ -29,13 +32,16 @@ func choose(o *campaigns.Offer, key string) choice {
 	}
 }
 
+// keySteps say in a record what a key meant.
+var keySteps = map[choice]string{accepts: "accept", declines: "decline", optsOut: "opt_out"}
+
 // press notes a key of the caller: the first that decides counts, whenever it
-// was pressed.
+// was pressed. What is typed on after it, an extension perhaps, answers no offer.
 func (c *call) press(key string) {
 	if c.campaign == nil || c.choice != undecided {
 		return
 	}
 	if c.choice = choose(&c.campaign.Offer, key); c.choice != undecided {
-		c.step("key", map[choice]string{accepts: "accept", declines: "decline"}[c.choice])
+		c.step("key", keySteps[c.choice])
 	}
 }

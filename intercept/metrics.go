@@ -26,7 +26,7 @@ func newMetrics(r prometheus.Registerer, g *gate) metrics {
 	m := metrics{
 		decision: with.NewHistogram(prometheus.HistogramOpts{
 			Name: "deflectd_call_decision_seconds",
-			Help: "Time to decide about a call, with asking for the presentation where the call did not bring it.",
+			Help: "Time to decide about a call, with asking for its history, and for the presentation where the call did not bring it.",
 			// From a microsecond, without any request, to a second.
 			Buckets: prometheus.ExponentialBuckets(1e-6, 4, 11),
 		}),
@@ -40,7 +40,7 @@ func newMetrics(r prometheus.Registerer, g *gate) metrics {
 			Help: "Prompts that could not be played, by which of the campaign's prompts it was.",
 		}, []string{"prompt"}),
 	}
-	for _, which := range []string{"offer", "sent", "failed"} {
+	for _, which := range []string{"offer", "sent", "failed", "opted_out"} {
 		m.promptsFailed.WithLabelValues(which)
 	}
 	return m

@@ -28,6 +28,13 @@ func (r *record) describe(id *identity, n *numbers, region string) {
 		r.ANI = n.caller.E164
 	}
 	r.Diverted = shown(id.rdnis)
+	if id.rdnis == "" {
+		return
+	}
+	// In the one form by which its person can be found, and forgotten.
+	if diverted, err := phone.Parse(id.rdnis, region); err == nil {
+		r.Diverted = diverted.E164
+	}
 }
 
 // describe writes down who called whom, and for what.

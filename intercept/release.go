@@ -28,9 +28,9 @@ type ending struct {
 	transfer string // where in the dialplan it should go; "" for nowhere special
 }
 
-// failedPromptLimit bounds the prompt that says that the text failed: the
-// caller waits for a person by then.
-const failedPromptLimit = 10 * time.Second
+// partingLimit bounds what is said to a caller who gets no text: the caller
+// waits for a person by then.
+const partingLimit = 10 * time.Second
 
 // providerLook is how often a waiting call looks whether the provider is down.
 const providerLook = 500 * time.Millisecond
@@ -110,7 +110,7 @@ func (c *call) awaitTaken(r *campaigns.Release) *ending {
 	case f == taken:
 		return nil
 	case f == rejected:
-		return c.apologise(report.MessageRejected)
+		return c.apologise(report.Failed, report.MessageRejected)
 	case c.hungUp || c.lost || c.left:
 		return c.befallen()
 	case f == stuck:
@@ -118,7 +118,7 @@ func (c *call) awaitTaken(r *campaigns.Release) *ending {
 		case taken:
 			return nil
 		case rejected:
-			return c.apologise(report.ProviderDown)
+			return c.apologise(report.Failed, report.ProviderDown)
 		default: // it may still come: nothing true can be said
 			return &ending{report.Failed, report.ProviderDown, letGo, ""}
 		}
@@ -161,10 +161,10 @@ func (c *call) befallen() *ending {
 }
 
 // apologise tells the caller that there will be no text.
-func (c *call) apologise(reason report.Reason) *ending {
+func (c *call) apologise(outcome report.Outcome, reason report.Reason) *ending {
 	c.play(c.campaign.Prompts.Failed, "failed")
-	c.playOut(failedPromptLimit)
-	return &ending{report.Failed, reason, letGo, ""}
+	c.playOut(partingLimit)
+	return &ending{outcome, reason, letGo, ""}
 }
 
 // finish takes the call out of our hands and concludes its record.
@@ -178,6 +178,7 @@ func (c *call) finish(end ending) {
 	if end.reason == report.PromptFailed && c.doubted == "" {
 		end = *c.interruption() // the prompt was not at fault
 	}
+	c.heedOptOut()
 	c.countPrompt()
 	c.conclude(end)
 }

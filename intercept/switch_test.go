@@ -18,7 +18,9 @@ import (
 	"deflectd/ari"
 	"deflectd/ari/aritest"
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
 	"deflectd/deploy/lab"
 )
@@ -60,6 +62,7 @@ type exchange struct {
 	pbx      *aritest.Server
 	client   *ari.Client
 	redis    *lab.Redis
+	optOuts  *optout.List
 	gateway  *gateway
 	campaign *campaigns.Campaign
 	book     *phoneBook
@@ -92,9 +95,18 @@ func newExchange(t *testing.T) *exchange {
 	t.Cleanup(func() { require.NoError(t, x.redis.Kill()) })
 	rdb := redis.NewClient(&redis.Options{Addr: x.redis.Addr, ContextTimeoutEnabled: true, MaxRetries: 1})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	secret := func() []byte { return []byte("secret") }
+	x.optOuts = optout.New(optout.Options{
+		Redis: rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry(),
+	})
+	guards, err := guard.New(guard.Options{
+		Redis: rdb, Policy: guard.Policy{Countries: []string{"US"}}, Secret: secret, Logger: logger,
+		Registerer: prometheus.NewRegistry(),
+	})
+	require.NoError(t, err)
 	box, err := message.NewOutbox(message.Options{
 		Redis: rdb, Provider: x.gateway, PublicURL: "https://txt.example.com", Logger: logger,
-		Registerer: prometheus.NewRegistry(),
+		Guards: guards, OptOuts: x.optOuts, Secret: secret, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	x.client, err = ari.New(ari.Options{
@@ -104,9 +116,8 @@ func newExchange(t *testing.T) *exchange {
 	})
 	require.NoError(t, err)
 	x.i = New(Options{
-		Directory: x.book, Outbox: box, Recorder: x.ledger, Region: "US", Countries: []string{"US"},
-		Secret: func() []byte { return []byte("secret") }, Latency: x.client.CommandLatency,
-		Logger: logger, Registerer: prometheus.NewRegistry(),
+		Directory: x.book, Guards: guards, OptOuts: x.optOuts, Outbox: box, Recorder: x.ledger, Region: "US",
+		Secret: secret, Latency: x.client.CommandLatency, Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	x.run(box)
 	return x
@@ -118,6 +129,7 @@ func (x *exchange) run(box *message.Outbox) {
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = x.client.Run(ctx) })
 	parts.Go(func() { _ = box.Run(ctx) })
+	parts.Go(func() { _ = x.optOuts.Run(ctx) })
 	x.stop = sync.OnceFunc(func() {
 		cancel()
 		parts.Wait()
@@ -256,7 +268,7 @@ func TestSwitch(t *testing.T) {
 		}},
 		{"the dead man's switch", func(x *exchange) {
 			x.campaign.Offer.Prompt = long
-			x.pbx.SetDeadMan(200 * time.Millisecond)
+			x.pbx.SetDeadMan(time.Second)
 			x.ended(x.call(), aritest.InDialplan, report.Failed, report.SwitchLost)
 		}},
 		{"without arguments", func(x *exchange) {
@@ -378,43 +390,4 @@ func TestSwitch(t *testing.T) {
 			test.play(newExchange(t))
 		})
 	}
-}
-
-// TestManyCalls places 500 calls at once: none is left, each has one record,
-// and the daemon recovers by itself. How many are texted and how long they
-// wait is for a benchmark to say; the machine that tests may be busy.
-func TestManyCalls(t *testing.T) {
-	x := newExchange(t)
-	calls := make([]*aritest.Call, 500)
-	for n := range calls {
-		calls[n] = x.call()
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*within)
-	defer cancel()
-	gone := func(s aritest.State) bool { return s.Where != aritest.InStasis }
-	var callers sync.WaitGroup
-	for _, call := range calls {
-		callers.Go(func() {
-			_ = call.Wait(ctx, func(s aritest.State) bool { return len(s.Heard) > 0 || gone(s) })
-			call.Press("1")
-			_ = call.Wait(ctx, gone)
-		})
-	}
-	callers.Wait()
-	ends, longest := map[report.Reason]int{}, time.Duration(0)
-	for _, call := range calls {
-		state := call.State()
-		require.NotEqual(t, aritest.InStasis, state.Where)
-		longest = max(longest, state.FirstCommand.Sub(state.Placed))
-		ends[x.record(call.ID()).Reason]++
-	}
-	t.Logf("%v; the longest wait was %s", ends, longest)
-	require.Positive(t, ends[report.Released])
-	require.LessOrEqual(t, int64(ends[report.Released]), x.gateway.taken.Load())
-
-	require.Eventually(t, x.client.Up, 2*within, 5*time.Millisecond)
-	call := x.call()
-	x.playing(call, "sound:deflectd/offer")
-	call.Press("1")
-	x.ended(call, aritest.Gone, report.Deflected, report.Released)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/report"
 )
@@ -70,17 +71,23 @@ func (c *call) send() *ending {
 
 // notSent is the end of a call whose text could not be made durable.
 func (c *call) notSent(err error) *ending {
+	var refused *guard.Refused
 	switch {
-	case errors.Is(err, message.ErrServiceOff):
-		return &ending{report.Passed, report.ServiceOff, letGo, ""}
+	case errors.As(err, &refused):
+		// Another text went out since the call came in, or the world has changed
+		// otherwise while the caller listened.
+		c.step("refused", refusedBy(refused.Refusal))
+		return c.apologise(report.Passed, report.Reason(refused.Reason))
+	case errors.Is(err, message.ErrServiceOff), errors.Is(err, message.ErrNoSender):
+		return c.apologise(report.Passed, report.ServiceOff)
 	case errors.Is(err, message.ErrClosed):
 		return &ending{report.Passed, report.ShuttingDown, letGo, ""}
 	case errors.Is(err, message.ErrStore), errors.Is(err, context.DeadlineExceeded):
 		c.i.log.Warn("a text could not be made durable", "call", c.id, "campaign", c.campaign.ID, "error", err)
-		return c.apologise(report.StoreDown)
+		return c.apologise(report.Failed, report.StoreDown)
 	default:
 		c.i.log.Error("a text could not be made", "call", c.id, "campaign", c.campaign.ID, "error", err)
-		return c.apologise(report.Internal)
+		return c.apologise(report.Failed, report.Internal)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/report"
 )
@@ -193,6 +194,24 @@ func TestSilentSwitch(t *testing.T) {
 			s.campaign.Offer.Mode, s.campaign.Offer.Prompt = campaigns.ModeSend, "sound:coming"
 			s.campaign.Prompts.Failed = "sound:failed"
 			s.box.states = []message.State{message.Failed}
+		},
+		"opted out in the prompt": func(s *scene) {
+			s.campaign.Offer.OptOut, s.campaign.Prompts.OptedOut = "9", "sound:opted-out"
+			s.after(time.Second, func() { s.key("9") })
+		},
+		"opted out, and the store is silent": func(s *scene) {
+			s.campaign.Offer.OptOut, s.campaign.Prompts.OptedOut = "9", "sound:opted-out"
+			s.wishes.slow = true
+			s.after(time.Second, func() { s.key("9") })
+		},
+		"refused after the offer": func(s *scene) {
+			s.campaign.Prompts.Failed = "sound:failed"
+			s.box.err = &guard.Refused{Refusal: guard.Refusal{Reason: guard.Cooldown}}
+			s.after(time.Second, func() { s.key("1") })
+		},
+		"the history is slow": func(s *scene) {
+			s.arrival.Args = []string{"dnis=" + dialled, "ani=" + mobile}
+			s.door.takes = historyLimit / 2
 		},
 		"stopped in a prompt": func(s *scene) {
 			s.length = time.Minute

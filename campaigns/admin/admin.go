@@ -16,9 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
 	"deflectd/campaigns/report"
+	"deflectd/campaigns/sender"
 )
 
 // Options are what the interface needs.
@@ -26,14 +29,16 @@ type Options struct {
 	Campaigns *campaigns.Store
 	Outbox    *message.Outbox
 	Recorder  *report.Recorder
+	OptOuts   *optout.List
+	Guards    *guard.Guards
+	Senders   *sender.Senders
+	// InboundURL is where the provider is to send what people text back, with
+	// its token; nil, or "" while it is not known: not shown.
+	InboundURL func() string
 	// Active gives the calls under way on this daemon; nil: none.
 	Active func() []report.Call
 
-	Rules     campaigns.Rules // what campaigns are checked against
-	Countries []string        // where texts may go (ISO 3166-1 alpha-2)
-	// Own says whether a number (E.164) is one of ours, which are never
-	// texted; nil: none is.
-	Own func(e164 string) bool
+	Rules campaigns.Rules // what campaigns are checked against
 
 	Tokens []Token
 	// Health says whether calls can be taken; it must answer within ctx.
@@ -66,8 +71,8 @@ func Handler(o Options) http.Handler {
 	if o.Active == nil {
 		o.Active = func() []report.Call { return nil }
 	}
-	if o.Own == nil {
-		o.Own = func(string) bool { return false }
+	if o.InboundURL == nil {
+		o.InboundURL = func() string { return "" }
 	}
 	mux := http.NewServeMux()
 	s := &server{Options: o}
@@ -94,6 +99,9 @@ func (s *server) register(mux *http.ServeMux) {
 	s.campaignOperations()
 	s.messageOperations()
 	s.callOperations()
+	s.optOutOperations()
+	s.senderOperations()
+	s.peopleOperations()
 	s.serviceOperations()
 }
 

@@ -44,10 +44,21 @@ type campaignAnswer struct {
 	Body     *campaigns.Campaign
 }
 
-// answerOf shows a campaign with its defaults.
-func answerOf(c *campaigns.Campaign) *campaignAnswer {
+// answerOf shows a campaign with its defaults, and what is odd about its text.
+func (s *server) answerOf(c *campaigns.Campaign) *campaignAnswer {
 	c.SetDefaults()
+	s.warn(c)
 	return &campaignAnswer{Status: http.StatusOK, ETag: etag(c.Version), Body: c}
+}
+
+// warn adds to a campaign what can be saved and may not be meant.
+func (s *server) warn(c *campaigns.Campaign) {
+	c.Warnings = s.Outbox.Forecast(c).Warnings
+	if !s.Senders.Sends(c) {
+		c.Warnings = append(c.Warnings, campaigns.Problem{
+			Pointer: "/originator", Message: "there is no sender its texts could come from: name one, configure one, or obtain a number (/v1/senders)",
+		})
+	}
 }
 
 func (s *server) campaignOperations() {
@@ -174,7 +185,7 @@ func (s *server) createCampaign(ctx context.Context, in *newCampaign) (*campaign
 	if err != nil {
 		return nil, conflict(err, c)
 	}
-	out := answerOf(c)
+	out := s.answerOf(c)
 	out.Status, out.Location = http.StatusCreated, campaignsPath+"/"+c.ID
 	return out, nil
 }
@@ -213,7 +224,7 @@ func (s *server) readCampaign(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := answerOf(c)
+	out := s.answerOf(c)
 	if in.IfNoneMatch != "" && unchanged(in.IfNoneMatch, c) {
 		out.Status, out.Body = http.StatusNotModified, nil
 	}
@@ -285,7 +296,7 @@ func (s *server) replace(ctx context.Context, c, now *campaigns.Campaign, versio
 	if err := s.Campaigns.Replace(ctx, c, version); err != nil {
 		return nil, conflict(err, c)
 	}
-	return answerOf(c), nil
+	return s.answerOf(c), nil
 }
 
 // kept refuses a change of what the store keeps by itself. What is just as it
@@ -302,7 +313,7 @@ func kept(c, now *campaigns.Campaign) error {
 			p.Errors = append(p.Errors, inBody("/"+name, "is set by deflectd: leave it out"))
 		}
 	}
-	c.Version, c.CreatedAt, c.UpdatedAt, c.DeletedAt = 0, time.Time{}, time.Time{}, nil
+	c.Version, c.CreatedAt, c.UpdatedAt, c.DeletedAt, c.Warnings = 0, time.Time{}, time.Time{}, nil, nil
 	if p.Errors == nil {
 		return nil
 	}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +21,11 @@ import (
 	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
+	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
 )
 
@@ -55,9 +60,80 @@ func (taker) Name() string { return "taker" }
 
 func (taker) Send(context.Context, message.Text) (string, error) { return "p1", nil }
 
+// shop is a provider that lets numbers: it has those in its window, and does
+// what it is told to.
+type shop struct {
+	mu     sync.Mutex
+	window []sender.Available
+	owned  []sender.Available
+	err    error // what everything is answered with
+	asked  sender.Query
+}
+
+func (s *shop) Search(_ context.Context, q sender.Query) ([]sender.Available, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = q
+	return slices.Clone(s.window), s.err
+}
+
+func (s *shop) Obtain(_ context.Context, number, _ string) (sender.Available, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return sender.Available{}, s.err
+	}
+	for i, a := range s.window {
+		if a.Number == number {
+			s.window = slices.Delete(s.window, i, i+1)
+			s.owned = append(s.owned, a)
+			return a, nil
+		}
+	}
+	return sender.Available{}, fmt.Errorf("obtain: %w", sender.ErrUnavailable)
+}
+
+func (s *shop) Release(_ context.Context, number string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.owned = slices.DeleteFunc(s.owned, func(a sender.Available) bool { return a.Number == number })
+	}
+	return s.err
+}
+
+func (s *shop) Owned(context.Context) ([]sender.Available, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.owned), s.err
+}
+
+// fail has everything answered with an error; nil: as usual.
+func (s *shop) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// numberToLet is what the shop of every fixture has.
+const numberToLet = "+14155550170"
+
+// numbers is a set of numbers that a test adds to while it runs.
+type numbers struct{ sync.Map }
+
+func (n *numbers) add(e164 string) { n.Store(e164, true) }
+
+func (n *numbers) has(e164 string) bool {
+	_, ok := n.Load(e164)
+	return ok
+}
+
 // fixture is the whole interface over real HTTP, on a real Redis.
 type fixture struct {
 	t        *testing.T
+	shop     *shop
+	own      *numbers
+	outbox   *message.Outbox
 	redis    *lab.Redis
 	rdb      redis.UniversalClient
 	url      string
@@ -70,26 +146,60 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	t.Helper()
-	server, err := lab.StartRedis(t.Context(), t.TempDir())
+	return newGuarded(t, guard.Policy{Countries: []string{"US"}}, change...)
+}
+
+// newGuarded is a fixture with limits.
+func newGuarded(t *testing.T, policy guard.Policy, change ...func(*Options)) *fixture {
+	t.Helper()
+	return newSetup(t, setup{policy: policy, configured: "Acme"}, change...)
+}
+
+// setup is what a fixture can be had with.
+type setup struct {
+	policy     guard.Policy
+	configured string // sender
+}
+
+func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
+	t.Helper()
+	server, err := lab.StartTestRedis(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: []string{server.Addr}, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
 	})
 	f := &fixture{t: t, redis: server, log: new(journal), registry: prometheus.NewRegistry(), health: Health{Status: Ready}, rdb: rdb}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	outbox, err := message.NewOutbox(message.Options{
-		Redis: rdb, Provider: taker{}, PublicURL: "https://txt.example.com", Originator: "Acme",
+	f.shop = &shop{window: []sender.Available{{Number: numberToLet, Country: "US", Features: []string{"sms", "voice"}, Type: "mobile"}}}
+	f.own = new(numbers)
+	f.own.add("+18005550100")
+	key, err := campaigns.ServiceSecret(t.Context(), rdb)
+	require.NoError(t, err)
+	secret := func() []byte { return key }
+	store := campaigns.NewStore(rdb)
+	optouts := optout.New(optout.Options{Redis: rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry()})
+	guards, err := guard.New(guard.Options{
+		Redis: rdb, Policy: with.policy, Own: f.own.has, Secret: secret, Timeout: 5 * time.Second,
+		Logger: logger, Registerer: prometheus.NewRegistry(),
+	})
+	require.NoError(t, err)
+	senders := sender.New(sender.Options{
+		Redis: rdb, Configured: with.configured, Numbers: f.shop, Campaigns: store,
+		Logger: logger, Registerer: prometheus.NewRegistry(),
+	})
+	f.outbox, err = message.NewOutbox(message.Options{
+		Redis: rdb, Provider: taker{}, PublicURL: "https://txt.example.com",
+		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret,
 		Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	recorder := report.NewRecorder(report.Options{Redis: rdb, Logger: logger, Registerer: prometheus.NewRegistry()})
 	f.options = Options{
-		Campaigns: campaigns.NewStore(rdb), Outbox: outbox, Recorder: recorder,
-		Active:    func() []report.Call { return f.active },
-		Rules:     campaigns.Rules{Region: "US", Originator: "Acme"},
-		Countries: []string{"US"},
-		Own:       func(n string) bool { return n == "+18005550100" },
+		Campaigns: store, Outbox: f.outbox, Recorder: recorder, OptOuts: optouts, Guards: guards, Senders: senders,
+		InboundURL: func() string { return "https://txt.example.com/webhooks/messagebird/inbound/secret" },
+		Active:     func() []report.Call { return f.active },
+		Rules:      campaigns.Rules{Region: "US"},
 		Tokens: []Token{
 			{Name: "ops", Role: RoleAdmin, Match: func(s string) bool { return s == "secret" }},
 			{Name: "second", Role: RoleAdmin, Match: func(s string) bool { return s == "other" }},
@@ -108,8 +218,9 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
-	parts.Go(func() { _ = outbox.Run(ctx) })
-	parts.Go(func() { _ = recorder.Run(ctx) })
+	for _, run := range []func(context.Context) error{f.outbox.Run, recorder.Run, optouts.Run, guards.Run, senders.Run} {
+		parts.Go(func() { _ = run(ctx) })
+	}
 	t.Cleanup(func() {
 		listener.Close()
 		cancel()

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -16,10 +18,22 @@ import (
 )
 
 const (
-	maxBody   = 256 << 10
-	bodyWait  = 10 * time.Second
 	jsonType  = "application/json"
 	patchType = "application/merge-patch+json" // RFC 7396
+	csvType   = "text/csv"                     // RFC 4180
+
+	maxBody  = 256 << 10
+	maxList  = 10 << 20 // a list as CSV
+	bodyWait = 10 * time.Second
+	// longWait is how long a list may take to arrive, or to be taken away, with
+	// the work on it; and what is asked of the provider.
+	longWait = 2 * time.Minute
+)
+
+// What marks operations (huma.Operation.Metadata).
+const (
+	long      = "long"      // it may take longWait
+	storeless = "storeless" // it does not ask Redis
 )
 
 // guard refuses what huma would let pass and nobody would look at: a query
@@ -36,7 +50,16 @@ func (s *server) guard(ctx huma.Context, next func(huma.Context)) {
 		p.write(w)
 		return
 	}
-	next(ctx)
+	wait := s.Timeout
+	if ctx.Operation().Metadata[long] != nil {
+		wait = longWait
+		// The server's own deadlines are for short answers. Some writers cannot
+		// have one; the server's then holds.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(longWait + bodyWait))
+	}
+	bounded, cancel := context.WithTimeout(ctx.Context(), wait)
+	defer cancel()
+	next(huma.WithContext(ctx, bounded))
 }
 
 func checkQuery(raw string) *Problem {
@@ -60,32 +83,78 @@ func checkQuery(raw string) *Problem {
 }
 
 func checkBody(w http.ResponseWriter, r *http.Request, wanted *huma.RequestBody) *Problem {
-	if wanted == nil {
-		if r.ContentLength != 0 {
-			return problem(http.StatusBadRequest, "this request takes no body")
-		}
+	switch {
+	case wanted == nil && r.ContentLength != 0:
+		return problem(http.StatusBadRequest, "this request takes no body")
+	case wanted == nil, !wanted.Required && r.ContentLength == 0:
 		return nil
 	}
 	media, p := checkType(r.Header, wanted)
 	if p != nil {
 		return p
 	}
-	// Some writers cannot have a deadline; the server's own then holds.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
+	if media == csvType {
+		return streamed(w, r)
+	}
+	r.Body = newArrival(w, r.Body, maxBody, bodyWait)
+	body, err := io.ReadAll(r.Body)
 	switch {
-	case errors.As(err, &large):
-		return problem(http.StatusRequestEntityTooLarge, "the body has more than 256 kB")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return problem(http.StatusRequestTimeout, "the body did not arrive in time")
-	case err != nil:
-		return problem(http.StatusBadRequest, "the body did not arrive")
-	case len(body) == 0:
+	case errors.As(err, &p):
+		return p
+	case len(body) == 0 && wanted.Required:
 		return problem(http.StatusBadRequest, "the body is empty")
+	case len(body) == 0:
+		r.Body = http.NoBody
+		return nil
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return checkJSON(body, media == patchType)
+}
+
+// streamed lets the work begin while a list still arrives.
+func streamed(w http.ResponseWriter, r *http.Request) *Problem {
+	switch {
+	case r.ContentLength == 0:
+		return problem(http.StatusBadRequest, "the body is empty")
+	case r.ContentLength > maxList:
+		return tooLarge(maxList)
+	}
+	r.Body = newArrival(w, r.Body, maxList, longWait)
+	return nil
+}
+
+// arrival is a body that is read while it arrives. Its errors are Problems.
+type arrival struct {
+	io.ReadCloser
+}
+
+// newArrival bounds how much of a body is read, and for how long.
+func newArrival(w http.ResponseWriter, body io.ReadCloser, limit int64, wait time.Duration) *arrival {
+	// Some writers cannot have a deadline; the server's own then holds.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(wait))
+	return &arrival{http.MaxBytesReader(w, body, limit)}
+}
+
+// Read implements io.Reader.
+func (a *arrival) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	var large *http.MaxBytesError
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return n, err
+	case errors.As(err, &large):
+		return n, tooLarge(large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, problem(http.StatusRequestTimeout, "the body did not arrive in time")
+	}
+	return n, problem(http.StatusBadRequest, "the body did not arrive")
+}
+
+func tooLarge(limit int64) *Problem {
+	if limit >= 1<<20 {
+		return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d MB", limit>>20))
+	}
+	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d kB", limit>>10))
 }
 
 // checkType answers the media type of the body, which must be one that the

@@ -3,14 +3,11 @@ package admin
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/message"
-	"deflectd/campaigns/phone"
 )
 
 const messagesPath = "/v1/messages"
@@ -20,8 +17,12 @@ func (s *server) messageOperations() {
 	operation(s, huma.Operation{
 		OperationID: "send-message", Method: http.MethodPost, Path: campaignPath + "/messages", Tags: tags,
 		Summary: "Send one text", DefaultStatus: http.StatusAccepted,
-		Description: "The text is safe when this is answered, and is sent at once. A campaign that is switched off sends tests alone.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+		Description: "The text is safe when this is answered, and is sent at once. A campaign that is switched off sends tests alone. " +
+			"A number that may not be texted is refused with the reason: because of what it is with 422 (country_not_allowed, " +
+			"ani_own_number, not_mobile); because of what was before with 409 (opted_out, suppressed, cooldown, capped, " +
+			"ani_untrusted; service_off, no_sender, campaign_disabled), with Retry-After where it is known when it may be. " +
+			"A test is refused to those who have opted out, and counts for no limit and no figure.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.sendMessage)
 	operation(s, huma.Operation{
 		OperationID: "list-messages", Method: http.MethodGet, Path: messagesPath, Tags: tags,
@@ -41,10 +42,11 @@ type newMessage struct {
 
 // MessageRequest asks for one text.
 type MessageRequest struct {
-	To         string `json:"to" maxLength:"64" doc:"The number to be texted: E.164, or as dialled in numbers.region."`
-	Originator string `json:"originator,omitempty" maxLength:"32" doc:"The sender, where it is not to be the campaign's."`
-	Call       string `json:"call_id,omitempty" pattern:"^[1-9A-HJ-NP-Za-km-z]{22}$" doc:"The call it belongs to."`
-	Test       bool   `json:"test,omitempty" doc:"Keeps the text out of all figures."`
+	To         string            `json:"to" maxLength:"64" doc:"The number to be texted: E.164, or as dialled in numbers.region."`
+	Params     map[string]string `json:"params,omitempty" doc:"Values for this text that stand for those of the campaign's interaction.params, in the link and in the text; no other names."`
+	Originator string            `json:"originator,omitempty" maxLength:"32" doc:"The sender, where it is not to be the campaign's."`
+	Call       string            `json:"call_id,omitempty" pattern:"^[1-9A-HJ-NP-Za-km-z]{22}$" doc:"The call it belongs to."`
+	Test       bool              `json:"test,omitempty" doc:"Keeps the text out of all figures and limits; opt-outs hold."`
 }
 
 // messageAnswer is one text and where it is.
@@ -60,7 +62,7 @@ func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswe
 	}
 	request := message.Request{
 		Campaign: &campaigns.Campaign{ID: in.ID}, To: to, Call: in.Body.Call, Originator: in.Body.Originator,
-		Test: in.Body.Test, Key: scoped(ctx, in.Key),
+		Params: in.Body.Params, Test: in.Body.Test, Key: scoped(ctx, in.Key),
 	}
 	// First of all: a repetition is answered whatever has changed since.
 	first, repeated, err := s.Outbox.Repeated(ctx, request)
@@ -74,11 +76,8 @@ func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mayGet(to); err != nil {
-		return nil, err
-	}
 	if !c.IsEnabled() && !in.Body.Test {
-		return nil, problem(http.StatusConflict, "the campaign is switched off; a test can be sent")
+		return nil, problem(http.StatusConflict, "the campaign is switched off; a test can be sent").because("campaign_disabled")
 	}
 	request.Campaign = c
 	pending, err := s.Outbox.Send(ctx, request)
@@ -93,18 +92,6 @@ func answerTo(m message.Message) *messageAnswer {
 }
 
 func inTo(detail string) Detail { return inBody("/to", detail) }
-
-// mayGet refuses a number that must not be texted.
-func (s *server) mayGet(to phone.Number) error {
-	switch {
-	case s.Own(to.E164):
-		return invalid(inTo("is one of your own numbers, which are never texted"))
-	case !slices.Contains(s.Countries, to.Region):
-		return invalid(inTo("is not a number of a country that may be texted; those are: " +
-			strings.Join(s.Countries, ", ")))
-	}
-	return nil
-}
 
 type messageFilter struct {
 	Page

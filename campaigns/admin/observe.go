@@ -1,14 +1,12 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,12 +74,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler) // half an answer is out: the connection ends
 			}
 		}()
-		ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)
-		defer cancel()
-		if strings.HasPrefix(r.URL.Path, "/debug/") {
-			ctx = r.Context() // a profile takes as long as it is asked to
-		}
-		next.ServeHTTP(a, r.WithContext(ctx))
+		next.ServeHTTP(a, r)
 	})
 }
 

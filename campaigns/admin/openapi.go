@@ -7,11 +7,14 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/optout"
+	"deflectd/campaigns/sender"
 )
 
 // duration describes campaigns.Duration.
@@ -27,9 +30,28 @@ func (duration) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// names are the types that need another name in the description: their own is
+// one of another room, or says too little outside of theirs.
+var names = map[reflect.Type]string{
+	reflect.TypeFor[campaigns.Problem]():  "Warning",
+	reflect.TypeFor[optout.Entry]():       "OptOut",
+	reflect.TypeFor[list[optout.Entry]](): "ListOptOut",
+	reflect.TypeFor[optout.Imported]():    "Imported",
+	reflect.TypeFor[optout.Line]():        "ImportedLine",
+	reflect.TypeFor[sender.Available]():   "AvailableNumber",
+}
+
 // schemas holds the schemas of all types, by name.
 func schemas() huma.Registry {
-	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	r := huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if name, ok := names[t]; ok {
+			return name
+		}
+		return huma.DefaultSchemaNamer(t, hint)
+	})
 	r.RegisterTypeAlias(reflect.TypeFor[campaigns.Duration](), reflect.TypeFor[duration]())
 	return r
 }
@@ -53,6 +75,9 @@ func settings() huma.Config {
 				{Name: "campaigns", Description: "What is said to whom."},
 				{Name: "messages", Description: "Texts, and what became of them."},
 				{Name: "calls", Description: "Calls, and what became of them."},
+				{Name: "opt-outs", Description: "Numbers that are never texted."},
+				{Name: "senders", Description: "What texts come from."},
+				{Name: "people", Description: "What is known of one person."},
 				{Name: "service", Description: "The switch over all."},
 			},
 			Components: &huma.Components{
@@ -80,12 +105,15 @@ func encode(w io.Writer, v any) error {
 // answered with those of every request.
 func operation[I, O any](s *server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
-		http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
+		http.StatusUnprocessableEntity)
+	if op.Metadata[storeless] == nil {
+		op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	}
 	op.MaxBodyBytes = maxBody + 1 // the guard has counted already
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, problemOf(s.Logger, err)
+			return nil, s.problemOf(err)
 		}
 		return out, nil
 	})
@@ -127,6 +155,10 @@ func describe(op *huma.Operation) {
 	}
 	header(http.StatusUnauthorized, "WWW-Authenticate", "How to sign in (RFC 6750).")
 	header(http.StatusServiceUnavailable, "Retry-After", "When to try again, in seconds.")
+	header(http.StatusBadGateway, "Retry-After", "When to try again, in seconds.")
+	if slices.Contains(op.Tags, "messages") || slices.Contains(op.Tags, "senders") {
+		header(http.StatusConflict, "Retry-After", "When it may be possible, in seconds, where that is known.")
+	}
 }
 
 func serveDocument(body []byte) http.HandlerFunc {

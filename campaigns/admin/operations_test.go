@@ -86,7 +86,7 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		`{"to":"+447700900123"}`: "/to", // another country
 		`{"to":"` + strings.Repeat("1", 200) + `"}`:            "/to",
 		`{"to":4155550132}`:                                    "/to",
-		`{"to":"+14155550132","params":{"a":"b"}}`:             "/params",
+		`{"to":"+14155550132","params":{"a":"b"}}`:             "/params/a",
 		`{"to":"+14155550132","external":true}`:                "/external",
 		`{"to":"+14155550132","call_id":"x"}`:                  "/call_id",
 		`{"to":"+14155550132","originator":"Too long a name"}`: "/originator",
@@ -106,10 +106,7 @@ func TestMessagesThatAreRefused(t *testing.T) {
 
 // Whoever has lost the first answer gets it, whatever has changed since.
 func TestRepeatedMessageIsAnsweredFirst(t *testing.T) {
-	own := make(chan string, 1)
-	f := newFixture(t, func(o *Options) {
-		o.Own = func(n string) bool { return len(own) == 1 }
-	})
+	f := newFixture(t)
 	f.do("POST", campaignsPath, billing).want(http.StatusCreated)
 	const send, body, key = "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`, "Idempotency-Key: abc"
 	first := f.do("POST", send, body, key).want(http.StatusAccepted)
@@ -122,7 +119,9 @@ func TestRepeatedMessageIsAnsweredFirst(t *testing.T) {
 	}
 	f.do("PATCH", "/v1/campaigns/billing", `{"enabled":false}`, "If-Match: *").want(200)
 	again()
-	own <- "the number is one of ours now"
+	f.own.add("+14155550132") // the number is one of ours now
+	again()
+	f.do("PUT", optOutsPath+"/+14155550132", "").want(http.StatusCreated)
 	again()
 	f.do("PUT", "/v1/service", `{"enabled":false}`).want(200)
 	again()
@@ -133,9 +132,9 @@ func TestRepeatedMessageIsAnsweredFirst(t *testing.T) {
 
 func TestService(t *testing.T) {
 	f := newFixture(t)
-	require.Equal(t, Service{Enabled: true}, read[Service](f.do("GET", "/v1/service", "").want(200)))
+	require.Equal(t, Service{Enabled: true, Sending: true}, read[Service](f.do("GET", "/v1/service", "").want(200)))
 	f.do("PUT", "/v1/service", `{"enabled":false}`).want(200)
-	require.Equal(t, Service{}, read[Service](f.do("GET", "/v1/service", "").want(200)))
+	require.Equal(t, Service{Why: switchedOff}, read[Service](f.do("GET", "/v1/service", "").want(200)))
 	f.do("PUT", "/v1/service", `{"enabled":"off"}`).want(422).names("/enabled")
 	f.do("PUT", "/v1/service", `{}`).want(422).names("/enabled")
 	f.do("PUT", "/v1/service", `{"enabled":true,"until":"noon"}`).want(422).names("/until")

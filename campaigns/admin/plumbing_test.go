@@ -68,6 +68,11 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		"/v1/campaigns/billing":          "DELETE, GET, HEAD, PATCH, PUT",
 		"/v1/campaigns/billing/messages": "POST",
 		"/v1/service":                    "GET, HEAD, PUT",
+		optOutsPath:                      "GET, HEAD, POST",
+		optOutsPath + "/+14155550132":    "DELETE, GET, HEAD, PUT",
+		sendersPath:                      "GET, HEAD, POST",
+		sendersPath + "/available":       "DELETE, GET, HEAD",
+		"/v1/people/+14155550132":        "DELETE",
 		"/healthz":                       "GET, HEAD",
 		"/metrics":                       "GET, HEAD",
 	} {
@@ -87,6 +92,8 @@ func TestBodies(t *testing.T) {
 		{"PATCH", "/v1/campaigns/billing", `{"name":"x"}`, patchType},
 		{"POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`, jsonType},
 		{"PUT", "/v1/service", `{"enabled":true}`, jsonType},
+		{"PUT", optOutsPath + "/+14155550132", `{"reason":"x"}`, jsonType},
+		{"POST", sendersPath, obtain, jsonType},
 	} {
 		for _, wrong := range []string{
 			"", "text/plain", "application/x-www-form-urlencoded", "application/xml", "application/problem+json",
@@ -98,7 +105,9 @@ func TestBodies(t *testing.T) {
 		}
 		f.do(o.method, o.path, o.body, "If-Match: *", "Content-Encoding: gzip").want(415)
 		f.do(o.method, o.path, large, "If-Match: *").want(413)
-		f.do(o.method, o.path, "", "If-Match: *", "Content-Type: "+o.like).want(400)
+		if o.method != "PUT" || !strings.HasPrefix(o.path, optOutsPath) { // whose body may be left out
+			f.do(o.method, o.path, "", "If-Match: *", "Content-Type: "+o.like).want(400)
+		}
 		f.do(o.method, o.path, o.body, "If-Match: *", "Content-Type: "+o.like+"; charset=UTF-8")
 	}
 	f.do("GET", campaignsPath, `{}`).want(400)
@@ -166,6 +175,16 @@ func TestRedisAway(t *testing.T) {
 			{"GET", callsPath + "/x", ""},
 			{"GET", "/v1/service", ""},
 			{"PUT", "/v1/service", `{"enabled":true}`},
+			{"GET", optOutsPath, ""},
+			{"GET", optOutsPath + "?format=csv", ""},
+			{"GET", optOutsPath + "/+14155550132", ""},
+			{"PUT", optOutsPath + "/+14155550132", ""},
+			{"DELETE", optOutsPath + "/+14155550132", ""},
+			{"GET", sendersPath, ""},
+			{"POST", sendersPath, obtain},
+			{"DELETE", sendersPath + "/" + numberToLet, ""},
+			{"DELETE", "/v1/people/+14155550132", ""},
+			{"DELETE", "/v1/suppressions/+14155550132", ""},
 		} {
 			began := time.Now()
 			r := f.do(o.method, o.path, o.body, "If-Match: *", "Idempotency-Key: k").want(503)
@@ -187,17 +206,17 @@ func TestRedisAway(t *testing.T) {
 func TestWhatRedisAnswers(t *testing.T) {
 	f := newFixture(t)
 	f.do("POST", campaignsPath, billing).want(201)
-	require.NoError(t, f.rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	f.memory("1")
 	f.do("POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`).want(503)
 	f.do("PUT", "/v1/service", `{"enabled":false}`).want(503)
-	require.NoError(t, f.rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	f.memory("0")
 	require.NotContains(t, f.log.String(), "level=ERROR msg=\"a request failed\"")
 
-	require.NoError(t, f.rdb.Rename(t.Context(), campaigns.Key("campaigns"), "elsewhere").Err())
+	require.NoError(t, f.rdb.Rename(t.Context(), campaigns.Key("campaigns"), campaigns.Key("elsewhere")).Err())
 	require.NoError(t, f.rdb.Set(t.Context(), campaigns.Key("campaigns"), "not a hash", 0).Err())
 	f.do("GET", campaignsPath, "").want(500)
 	require.Contains(t, f.log.String(), "WRONGTYPE")
-	require.NoError(t, f.rdb.Rename(t.Context(), "elsewhere", campaigns.Key("campaigns")).Err())
+	require.NoError(t, f.rdb.Rename(t.Context(), campaigns.Key("elsewhere"), campaigns.Key("campaigns")).Err())
 	require.NoError(t, f.rdb.Set(t.Context(), campaigns.Key("outbox"), "no set", 0).Err())
 	f.do("POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`).want(500)
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
@@ -16,8 +15,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
+	"deflectd/campaigns/sender"
 )
 
 // Problem is what every error is answered with (RFC 9457).
@@ -25,7 +27,10 @@ type Problem struct {
 	Title  string   `json:"title" doc:"The HTTP status in words."`
 	Status int      `json:"status" doc:"The HTTP status."`
 	Detail string   `json:"detail,omitempty" doc:"What went wrong, for people."`
+	Reason string   `json:"reason,omitempty" doc:"What went wrong, for programs: why a text was refused (the words of docs/outcomes.md and docs/texts.md), or what must be confirmed. A word may be added; take one that you do not know as the status alone says."`
 	Errors []Detail `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
+	// Campaigns are those that would stop, where that must be confirmed.
+	Campaigns []string `json:"campaigns,omitempty" doc:"The campaigns it is about."`
 
 	headers http.Header
 }
@@ -66,6 +71,12 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
+// because gives the reason in one word.
+func (p *Problem) because(reason string) *Problem {
+	p.Reason = reason
+	return p
+}
+
 // Error implements error.
 func (p *Problem) Error() string { return p.Detail }
 
@@ -90,37 +101,61 @@ func (p *Problem) write(w http.ResponseWriter) {
 // problemOf is the one place that says what an error means to a client. What
 // it does not know is a fault of this program: logged, and hidden from the
 // client.
-func problemOf(log *slog.Logger, err error) *Problem {
+func (s *server) problemOf(err error) *Problem {
 	var known *Problem
 	var wrong campaigns.Invalid
+	var refused *guard.Refused
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &wrong):
 		return invalidCampaign(wrong)
-	case errors.Is(err, campaigns.ErrNotFound):
-		return problem(http.StatusNotFound, "there is no such campaign")
-	case errors.Is(err, message.ErrNotFound):
-		return problem(http.StatusNotFound, "there is no such message, or no longer")
-	case errors.Is(err, report.ErrNotFound):
-		return problem(http.StatusNotFound, "there is no such call, or no longer")
+	case errors.As(err, &refused):
+		return refusalOf(refused.Refusal, s.Guards.Countries())
+	}
+	if missing := missingOf(err); missing != "" {
+		return problem(http.StatusNotFound, missing)
+	}
+	if p := problemOfSender(err); p != nil {
+		return p
+	}
+	switch {
 	case errors.Is(err, campaigns.ErrStale):
 		return problem(http.StatusPreconditionFailed, "the campaign was changed meanwhile: read it again")
 	case errors.Is(err, campaigns.ErrNewer):
 		return problem(http.StatusConflict, "the campaign was written by a newer version of deflectd and has fields that this one would lose")
 	case errors.Is(err, message.ErrServiceOff):
-		return problem(http.StatusConflict, "sending is switched off for all campaigns (/v1/service)")
-	case errors.Is(err, message.ErrConflict), errors.Is(err, campaigns.ErrKeyUsed):
+		return problem(http.StatusConflict, "sending is switched off for all campaigns (/v1/service)").because("service_off")
+	case errors.Is(err, message.ErrNoSender):
+		return problem(http.StatusConflict, "there is no sender: configure one, name one in the campaign, or obtain one (/v1/senders)").because(noSender)
+	case errors.Is(err, message.ErrConflict), errors.Is(err, campaigns.ErrKeyUsed), errors.Is(err, sender.ErrConflict):
 		return problem(http.StatusConflict, "the idempotency key was used for another request",
 			inHeader(idempotencyKey, "take a new key for a new request"))
-	case errors.Is(err, message.ErrCursor), errors.Is(err, report.ErrCursor):
+	case errors.Is(err, message.ErrCursor), errors.Is(err, report.ErrCursor), errors.Is(err, optout.ErrCursor):
 		return invalid(inParameter("cursor")("is not a cursor of this list: take next_cursor of the page before"))
 	case away(err):
-		log.Warn("a request cannot be answered", "error", err)
+		s.Logger.Warn("a request cannot be answered", "error", err)
 		return problem(http.StatusServiceUnavailable, "the store does not answer: try again").with("Retry-After", "2")
 	}
-	log.Error("a request failed", "error", err)
+	s.Logger.Error("a request failed", "error", err)
 	return problem(http.StatusInternalServerError, "deflectd made a mistake: its log says which")
+}
+
+// missingOf says what an error found missing, "" where it is another one.
+func missingOf(err error) string {
+	switch {
+	case errors.Is(err, campaigns.ErrNotFound):
+		return "there is no such campaign"
+	case errors.Is(err, message.ErrNotFound):
+		return "there is no such message, or no longer"
+	case errors.Is(err, report.ErrNotFound):
+		return "there is no such call, or no longer"
+	case errors.Is(err, optout.ErrNotFound):
+		return "the number has not opted out"
+	case errors.Is(err, sender.ErrNotFound):
+		return "there is no such sender, or it is not one that was obtained"
+	}
+	return ""
 }
 
 // refusals begin what Redis answers while it can do nothing, or cannot write,
@@ -139,6 +174,7 @@ func away(err error) bool {
 	}
 	var network net.Error
 	return errors.Is(err, message.ErrStore) || errors.Is(err, message.ErrClosed) ||
+		errors.Is(err, optout.ErrStore) || errors.Is(err, guard.ErrStore) || errors.Is(err, sender.ErrStore) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
 		errors.As(err, &network)

@@ -13,9 +13,11 @@ import (
 // InteractionURL is the address that opens the campaign's interaction for the
 // recipient e164: the campaign's URL with the interaction's id in place of its
 // placeholder, its params, and the recipient's number where the campaign wants
-// it there. What the URL's query and fragment hold already is kept. It fails
-// only for a URL that Campaign.Validate refuses.
-func InteractionURL(in campaigns.Interaction, e164 string) (string, error) {
+// it there. What the URL's query and fragment hold already is kept. A param has
+// the value that params gives it, else the campaign's; params alone adds none
+// (see Campaign.ValidateParams). It fails only for a URL that Campaign.Validate
+// refuses.
+func InteractionURL(in campaigns.Interaction, e164 string, params map[string]string) (string, error) {
 	// The three parts of a URL are escaped differently, so the placeholder is
 	// replaced in each before they are parsed together.
 	rest, fragment, hasFragment := strings.Cut(in.URL, "#")
@@ -23,7 +25,7 @@ func InteractionURL(in campaigns.Interaction, e164 string) (string, error) {
 
 	address := strings.ReplaceAll(path, campaigns.InteractionID, url.PathEscape(in.ID))
 	query = strings.ReplaceAll(query, campaigns.InteractionID, url.QueryEscape(in.ID))
-	query = addParams(escapeQuery(query), in, e164)
+	query = addParams(escapeQuery(query), in, e164, params)
 	if query != "" {
 		address += "?" + query
 	}
@@ -39,7 +41,7 @@ func InteractionURL(in campaigns.Interaction, e164 string) (string, error) {
 
 // addParams puts the params (ordered, so that equal links are equal texts) and
 // the caller's number behind what the query holds already.
-func addParams(query string, in campaigns.Interaction, e164 string) string {
+func addParams(query string, in campaigns.Interaction, e164 string, params map[string]string) string {
 	var b strings.Builder
 	b.WriteString(query)
 	add := func(name, value string) {
@@ -51,7 +53,11 @@ func addParams(query string, in campaigns.Interaction, e164 string) string {
 		b.WriteString(url.QueryEscape(value))
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Params)) {
-		add(name, in.Params[name])
+		value, given := params[name]
+		if !given {
+			value = in.Params[name]
+		}
+		add(name, value)
 	}
 	if in.CallerID == campaigns.CallerIDPlain {
 		add(in.CallerIDParam, e164)

@@ -50,16 +50,30 @@ func TestInteractionURL(t *testing.T) {
 		},
 	} {
 		c.in.CallerID, c.in.CallerIDParam = campaigns.CallerIDPlain, "callerId"
-		got, err := InteractionURL(c.in, "+14155550132")
+		got, err := InteractionURL(c.in, "+14155550132", nil)
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.want, got, c.name)
 	}
 
-	got, err := InteractionURL(campaigns.Interaction{URL: "https://a.example/x?y", CallerID: campaigns.CallerIDNone}, "+14155550132")
+	got, err := InteractionURL(campaigns.Interaction{URL: "https://a.example/x?y", CallerID: campaigns.CallerIDNone}, "+14155550132", nil)
 	require.NoError(t, err)
 	require.Equal(t, "https://a.example/x?y", got)
-	_, err = InteractionURL(campaigns.Interaction{URL: "https://a.example/%zz"}, "+14155550132")
+	_, err = InteractionURL(campaigns.Interaction{URL: "https://a.example/%zz"}, "+14155550132", nil)
 	require.Error(t, err)
+}
+
+// A text's own params come in place of the campaign's, and nothing beside them.
+func TestInteractionURLWithParams(t *testing.T) {
+	in := campaigns.Interaction{
+		ID: "pay", URL: "https://a.example/{interaction_id}", CallerID: campaigns.CallerIDNone,
+		Params: map[string]string{"lang": "en", "name": "Ann", "x": ""},
+	}
+	got, err := InteractionURL(in, "+14155550132", map[string]string{
+		"lang": "", "name": "{interaction_id}&lang=de", "callerId": "+1999", "other": "y",
+	})
+	require.NoError(t, err)
+	require.Equal(t, "https://a.example/pay?lang=&name=%7Binteraction_id%7D%26lang%3Dde&x=", got)
+	require.Equal(t, "Ann", in.Params["name"])
 }
 
 // For every campaign that is valid: the address can be read again, says what
@@ -97,7 +111,7 @@ func TestInteractionURLProperties(t *testing.T) {
 		if c.Validate(campaigns.Rules{Region: "US"}) != nil {
 			return // such a URL cannot be saved
 		}
-		got, err := InteractionURL(c.Interaction, number)
+		got, err := InteractionURL(c.Interaction, number, nil)
 		require.NoError(t, err)
 		require.Equal(t, -1, strings.IndexFunc(got, func(r rune) bool { return r <= ' ' || r > '~' }), got)
 		u, err := url.Parse(got)

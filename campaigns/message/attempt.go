@@ -16,6 +16,7 @@ type flight struct {
 	message Message // Attempts counts those before this one
 	holder  string
 	first   bool               // a caller may wait for it: it has slots of its own
+	list    bool               // one of a list
 	abort   context.CancelFunc // ends the provider call
 }
 
@@ -46,13 +47,13 @@ func (o *Outbox) fly(ctx context.Context, f *flight) {
 	}
 	switch {
 	case failure == nil:
-		o.settle(ctx, f, Accepted, "", id)
+		o.settle(ctx, f, Accepted, "", id, false)
 	case failure.Verdict == Refused:
-		o.settle(ctx, f, Failed, failure.Reason, "")
+		o.settle(ctx, f, Failed, failure.Reason, "", failure.Permanent)
 	case failure.Verdict == NotProcessed:
 		o.giveBack(ctx, f, o.retryDelay(f, failure), failure.Reason)
 	default:
-		o.settle(ctx, f, Unknown, failure.Reason, "")
+		o.settle(ctx, f, Unknown, failure.Reason, "", false)
 	}
 }
 
@@ -99,11 +100,12 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 }
 
 // toSending says in the record that the text goes to the provider now. It
-// answers false where it must not: cancelled, expired, in other hands, or the
-// service is switched off, until when it waits.
+// answers false where it must not: cancelled, expired, in other hands, or it
+// waits, for the service to be switched on or for its sender to have a slot.
 func (o *Outbox) toSending(ctx context.Context, f *flight) (left time.Duration, ok bool) {
-	answer, err := o.run(ctx, sendingScript, "begin an attempt", append(f.keys(), campaigns.ServiceKey),
-		f.message.ID, f.holder, f.attempt(), o.opts.Lease.Milliseconds())
+	keys := []string{messageKey(f.message.ID), campaigns.ServiceKey, rateKey(f.message.Originator)}
+	answer, err := o.run(ctx, sendingScript, "begin an attempt", keys,
+		f.message.ID, f.holder, f.attempt(), o.opts.Lease.Milliseconds(), o.pace, o.burst)
 	if err != nil {
 		o.log.Warn("an attempt could not begin", f.attrs("error", err)...)
 		o.giveBack(ctx, f, 0, "store_down")
@@ -113,8 +115,10 @@ func (o *Outbox) toSending(ctx context.Context, f *flight) (left time.Duration, 
 	case "ok":
 		o.changed(f.change(Sending, ""))
 		return answer.millis(1), true
-	case "expired":
-		o.changed(f.change(Expired, "validity_over"))
+	case "ended":
+		o.changed(f.change(State(answer.string(1)), answer.string(2)))
+	case "wait":
+		o.nudge(answer.millis(1))
 	case "off":
 		o.giveBack(ctx, f, jitter(o.opts.Breaker.Pause), "service_off")
 	default:
@@ -124,10 +128,10 @@ func (o *Outbox) toSending(ctx context.Context, f *flight) (left time.Duration, 
 }
 
 // settle writes down what the attempt came to.
-func (o *Outbox) settle(ctx context.Context, f *flight, s State, reason, id string) {
+func (o *Outbox) settle(ctx context.Context, f *flight, s State, reason, id string, permanent bool) {
 	answer, ok := o.insist(f, func() (reply, error) {
-		return o.run(ctx, settleScript, "settle an attempt", f.keys(),
-			f.message.ID, f.holder, f.attempt(), string(s), reason, o.opts.Provider.Name(), id)
+		return o.run(ctx, settleScript, "settle an attempt", f.keys(), f.message.ID, f.holder,
+			f.attempt(), string(s), reason, o.opts.Provider.Name(), id, o.suppress(permanent))
 	})
 	switch {
 	case !ok:
@@ -135,7 +139,8 @@ func (o *Outbox) settle(ctx context.Context, f *flight, s State, reason, id stri
 		if s == Accepted && !f.message.Test {
 			o.metrics.submit.Observe(answer.millis(1).Seconds())
 		}
-		o.changed(f.change(s, reason))
+		o.learnt(answer.int(3) == 1)
+		o.changed(f.change(State(answer.string(2)), reason))
 	default:
 		o.lost(f, answer)
 	}
@@ -159,7 +164,7 @@ func (o *Outbox) giveBack(ctx context.Context, f *flight, delay time.Duration, r
 		if answer.int(2) == 1 {
 			o.changed(f.change(Queued, reason))
 		}
-		o.changed(f.change(Cancelled, answer.string(1)))
+		o.changed(f.change(State(answer.string(3)), answer.string(1)))
 	default:
 		o.lost(f, answer)
 	}
@@ -216,9 +221,7 @@ func jitter(d time.Duration) time.Duration {
 	return b.NextBackOff()
 }
 
-func (f *flight) keys() []string {
-	return []string{messageKey(f.message.ID), outboxKey, queuedKey}
-}
+func (f *flight) keys() []string { return []string{messageKey(f.message.ID)} }
 
 func (f *flight) change(s State, cause string) change {
 	return change{

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -125,7 +123,8 @@ func (o *Outbox) do(ctx context.Context, doing string, run func(context.Context)
 // claim takes up what is due and answers when to look again.
 func (l *looper) claim(ctx context.Context) (time.Duration, error) {
 	for ctx.Err() == nil {
-		room := max(1, l.opts.Workers/4) - int(l.claimed.Load())
+		hands := max(2, l.opts.Workers/4)
+		room, roomForLists := hands-int(l.claimed.Load()), hands/2-int(l.listed.Load())
 		up := 0
 		if l.ProviderUp() {
 			up = 1
@@ -133,52 +132,55 @@ func (l *looper) claim(ctx context.Context) (time.Duration, error) {
 		holder := l.unique()
 		// Not cut off when ctx ends: what is claimed must be known to be.
 		answer, err := l.run(context.WithoutCancel(ctx), claimScript, "take up what is due", claimKeys(holder),
-			messagePrefix, holder, l.opts.Lease.Milliseconds(), room, glance, jitter(l.opts.Breaker.Pause).Milliseconds(), up)
+			messagePrefix, ratePrefix, holder, l.opts.Lease.Milliseconds(), room, roomForLists, glance,
+			jitter(l.opts.Breaker.Pause).Milliseconds(), up, l.pace, l.burst)
 		if err != nil {
 			return 0, err
 		}
 		l.took(ctx, holder, answer)
-		l.backlog.Store(answer.int(1) == 0)
+		l.backlog.Store(answer.int(2) == 1) // whoever finishes says so
 		if answer.int(1) == 1 {
-			if answer.int(0) < 0 {
-				return idle, nil
-			}
-			return answer.millis(0), nil
+			continue
 		}
-		if len(answer.list(2)) >= room {
-			// More is due than there are hands. Whoever finishes says so.
+		if answer.int(0) < 0 {
 			return idle, nil
 		}
+		return answer.millis(0), nil
 	}
 	return idle, nil
 }
 
 // took begins the attempts of what was claimed and tells what changed.
 func (l *looper) took(ctx context.Context, holder string, answer reply) {
-	for _, row := range answer.list(2) {
-		f := &flight{message: claimedMessage(row.([]any)), holder: holder}
-		l.claimed.Add(1)
+	for _, row := range answer.list(3) {
+		r := reply(row.([]any))
+		f := &flight{message: claimedMessage(r), holder: holder, list: r.string(9) == "1"}
+		l.hands(f, 1)
 		begun := l.begin(func() {
 			l.fly(context.WithoutCancel(ctx), f)
-			l.claimed.Add(-1)
+			l.hands(f, -1)
 			if l.backlog.Load() {
 				l.nudge(0)
 			}
 		})
 		if !begun {
-			l.claimed.Add(-1)
+			l.hands(f, -1)
 		}
 	}
-	for _, row := range answer.list(3) {
+	for _, row := range answer.list(4) {
 		r := reply(row.([]any))
-		state, cause := State(r.string(1)), "worker_lost"
-		if state == Expired {
-			cause = "validity_over"
-		}
 		l.changed(change{
-			message: r.string(0), state: state, cause: cause,
-			campaign: r.string(2), call: r.string(3), test: r.string(4) == "1",
+			message: r.string(0), state: State(r.string(1)), cause: r.string(2),
+			campaign: r.string(3), call: r.string(4), test: r.string(5) == "1",
 		})
+	}
+}
+
+// hands counts a claimed message that is taken in hand, or let go.
+func (o *Outbox) hands(f *flight, n int64) {
+	o.claimed.Add(n)
+	if f.list {
+		o.listed.Add(n)
 	}
 }
 
@@ -196,29 +198,19 @@ func (l *looper) keepFigures(ctx context.Context, now time.Time) error {
 	if now.Sub(l.counted) < statsEvery {
 		return nil
 	}
-	var all, queued *redis.IntCmd
-	var oldest *redis.ZSliceCmd
-	var clock *redis.TimeCmd
-	err := l.do(ctx, "read the figures of the queue", func(ctx context.Context) error {
-		_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			all, queued = p.ZCard(ctx, outboxKey), p.ZCard(ctx, queuedKey)
-			oldest, clock = p.ZRangeWithScores(ctx, queuedKey, 0, 0), p.Time(ctx)
-			return nil
-		})
-		return err
-	})
+	answer, err := l.run(ctx, figuresScript, "read the figures of the queue", []string{outboxKey})
 	if err != nil {
 		return err
 	}
-	at := clock.Val()
-	l.clock.learn(at.UnixMilli())
+	at := answer.int(4)
+	l.clock.learn(at)
 	age := 0.0
-	if z := oldest.Val(); len(z) > 0 {
-		age = max(0, float64(at.UnixMilli())-z[0].Score) / 1000
+	if oldest := answer.int(3); oldest >= 0 {
+		age = max(0, float64(at-oldest)) / 1000
 	}
-	l.metrics.queue(queued.Val(), all.Val()-queued.Val(), age)
+	l.metrics.queue(answer.int(0), answer.int(1), answer.int(2), age)
 	l.counted = now
-	return l.trim(ctx, now, at)
+	return l.trim(ctx, now, time.UnixMilli(at))
 }
 
 // trim has the index forget what is past its retention. It is at in Redis now,

@@ -21,6 +21,10 @@ import (
 //	accepted, unknown, sending, queued → delivered | failed | expired   a report says so
 //	unknown, sending, queued           → accepted                       likewise
 //	unknown → accepted | failed   a worker that was taken for dead knows better
+//	unknown → queued            once, where the campaign's on_unknown is resend_once and no report has come
+//
+// One that was sent a second time because nobody knew of the first goes back to
+// unknown instead of failed, expired or cancelled: it may have gone out.
 //
 // A delivery report on a message that is queued proves that it was taken at an
 // earlier try: it is not sent again. Where Redis lost its last writes, the
@@ -59,13 +63,13 @@ func (s State) settled() bool {
 // Message is one text to one number, and what became of it.
 type Message struct {
 	ID         string `json:"id" doc:"The id of the message."`
-	Campaign   string `json:"campaign" doc:"The id of its campaign."`
+	Campaign   string `json:"campaign,omitempty" doc:"The id of its campaign; absent for an answer to what somebody has texted."`
 	Call       string `json:"call_id,omitempty" doc:"The call it belongs to."`
-	To         string `json:"to" doc:"The number it goes to, in E.164."`
-	Originator string `json:"originator" doc:"The sender that is shown."`
-	Text       string `json:"text" doc:"The text as it is sent."`
-	Link       string `json:"link" doc:"The code of its short link."`
-	URL        string `json:"url" doc:"Its short link."`
+	To         string `json:"to,omitempty" doc:"The number it goes to, in E.164; absent once the person was forgotten, as are originator, text and url."`
+	Originator string `json:"originator,omitempty" doc:"The sender that is shown."`
+	Text       string `json:"text,omitempty" doc:"The text as it is sent."`
+	Link       string `json:"link,omitempty" doc:"The code of its short link."`
+	URL        string `json:"url,omitempty" doc:"Its short link."`
 	Encoding   string `json:"encoding" doc:"How the characters are sent."`
 	Segments   int    `json:"segments" doc:"In how many parts it is sent and paid."`
 	State      State  `json:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"Where it stands."`
@@ -98,15 +102,34 @@ type Request struct {
 	// content it answers the first message, with other content ErrConflict.
 	Key        string
 	Originator string // "" for the campaign's, or the service's
-	Test       bool
+	// Params stand for the campaign's interaction.params of the same name, in the
+	// link and in the text.
+	Params map[string]string
+	// Test keeps it out of all figures and limits; opt-outs hold.
+	Test bool
+	// List says that nobody waits for it, it is one of many: there is no first
+	// attempt at once, and live texts go first.
+	List bool
+}
+
+// Reply is a text that answers one a person has sent: the confirmation of an
+// opt-out, help. It belongs to no campaign and has no link.
+type Reply struct {
+	To         phone.Number
+	Originator string // whom the person has texted
+	Text       string
+	Key        string // makes repeating it harmless for 24 hours; needed
 }
 
 // Report is what the provider says became of a message it took.
 type Report struct {
 	Message    string // our id
 	ProviderID string
-	State      State // Accepted, Delivered, Failed or Expired
-	Reason     string
+	State      State  // Accepted, Delivered, Failed or Expired
+	Reason     string // one of a closed set of words; ReasonOptedOut puts the number on the list of opt-outs
+	// Permanent says that texts to the number will go on failing, such as to one
+	// that does not exist: it is left alone for a while (guard.Policy.Suppress).
+	Permanent bool
 }
 
 // Query selects messages; empty fields select all.
@@ -122,6 +145,8 @@ type Query struct {
 var (
 	// ErrServiceOff says that the service switch is off: nothing is sent.
 	ErrServiceOff = errors.New("the service is switched off")
+	// ErrNoSender says that there is no number or name a text could come from.
+	ErrNoSender = errors.New("there is no sender")
 	// ErrStore says that Redis is away or too slow.
 	ErrStore = errors.New("the store of messages is not available")
 	// ErrClosed says that the outbox is stopping and takes nothing more.

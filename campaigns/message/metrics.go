@@ -42,7 +42,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		outbox: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "deflectd_outbox_messages",
-			Help: "Messages that are queued or sending, of all daemons on this Redis.",
+			Help: "Messages that are queued, sending, or unknown and to be sent once more, of all daemons on this Redis.",
 		}, []string{"state"}),
 		oldest: f.NewGauge(prometheus.GaugeOpts{
 			Name: "deflectd_outbox_oldest_seconds",
@@ -52,8 +52,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 }
 
 // queue sets the figures of the queue.
-func (m *metrics) queue(queued, sending int64, oldest float64) {
+func (m *metrics) queue(queued, sending, doubted int64, oldest float64) {
 	m.outbox.WithLabelValues(string(Queued)).Set(float64(queued))
-	m.outbox.WithLabelValues(string(Sending)).Set(float64(max(0, sending)))
+	m.outbox.WithLabelValues(string(Sending)).Set(float64(sending))
+	m.outbox.WithLabelValues(string(Unknown)).Set(float64(doubted))
 	m.oldest.Set(oldest)
 }

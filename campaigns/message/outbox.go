@@ -16,15 +16,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
+	"deflectd/campaigns/optout"
+	"deflectd/campaigns/phone"
 )
 
 // Options are what an Outbox needs; the zero value of most means its default.
 type Options struct {
-	Redis      redis.UniversalClient
-	Provider   Provider
-	PublicURL  string        // where short links lead: scheme and host
-	Originator string        // where neither request nor campaign names one
-	Retention  time.Duration // how long a message is kept after it could last be sent; 90 days
+	Redis     redis.UniversalClient
+	Provider  Provider
+	PublicURL string // where short links lead: scheme and host
+	// Guards say where and how often texts may go, and OptOuts who gets none.
+	// Where there are none, in tests, nothing is guarded.
+	Guards  *guard.Guards
+	OptOuts *optout.List
+	// Senders say what a text comes from. Where there are none it is what the
+	// request names, else the campaign, else Originator.
+	Senders    Senders
+	Originator string
+	// Secret is the service secret, nil until Redis was reached; the digests of
+	// requests are keyed with it.
+	Secret    func() []byte
+	Retention time.Duration // how long a message is kept after it could last be sent; 90 days
 	// Workers is how many texts are with the provider at once on their first
 	// attempt (256); further attempts have a quarter of that beside them.
 	Workers        int
@@ -36,9 +51,23 @@ type Options struct {
 	Shutdown time.Duration // how long texts in flight may take to finish at the end; 5 s
 	Backoff  Backoff
 	Breaker  Breaker
+	// TextsPerSecond is how many texts one sender sends in a second, of all
+	// daemons on this Redis together; 0 for as many as there are. A fifth of a
+	// second's may go at once.
+	TextsPerSecond float64
+	// ResendAfter is how long a text that is unknown waits for a delivery report
+	// before it is sent once more, where its campaign wants that; 1 minute.
+	ResendAfter time.Duration
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+}
+
+// Senders choose what a text comes from.
+type Senders interface {
+	// For answers the number or name a text of the campaign to this number comes
+	// from, where asked for ("" for any): "" where there is none.
+	For(c *campaigns.Campaign, asked string, to phone.Number) string
 }
 
 // Backoff is how long a text that the provider did not process waits.
@@ -66,10 +95,15 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.Backoff.Max, time.Minute)
 	defaultTo(&o.Breaker.Failures, 10)
 	defaultTo(&o.Breaker.Pause, 5*time.Second)
+	defaultTo(&o.ResendAfter, time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 }
+
+// burstOf is for how long a sender may have been silent and send at once what it
+// did not send then.
+const burstOf = 200 * time.Millisecond
 
 func defaultTo[T comparable](value *T, fallback T) {
 	var zero T
@@ -87,9 +121,14 @@ type Outbox struct {
 	clock   *clock
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 
+	// pace is the time between two texts of one sender (µs), 0 for no limit, and
+	// burst how much sooner one may go.
+	pace, burst int64
+
 	worker  string        // this process, among all that work on the same queue
 	names   atomic.Int64  // how many words unique has made
 	claimed atomic.Int64  // claimed messages in flight, at most a quarter of Workers
+	listed  atomic.Int64  // those of lists among them, at most half
 	backlog atomic.Bool   // more was due than could be claimed
 	live    chan struct{} // a slot for each first attempt
 	nudges  chan time.Duration
@@ -131,6 +170,10 @@ func NewOutbox(o Options) (*Outbox, error) {
 		flights:     map[*flight]struct{}{},
 		pending:     map[string]*Pending{},
 		withdrawals: map[string]*withdrawal{},
+	}
+	if o.TextsPerSecond > 0 {
+		x.pace = max(1, int64(float64(time.Second/time.Microsecond)/o.TextsPerSecond))
+		x.burst = x.pace * int64(o.TextsPerSecond*burstOf.Seconds())
 	}
 	x.breaker = x.newBreaker()
 	return x, nil

@@ -19,7 +19,7 @@ func (p *Pending) Message() Message { return p.message }
 
 // States gives each change of the state that this process sees from here on.
 // It is closed once the message has settled: accepted, unknown or final; for a
-// repeated request at once. Nobody need read it.
+// repeated request, and for one of a list, at once. Nobody need read it.
 func (p *Pending) States() <-chan State { return p.states }
 
 // settledPending is a message of which nothing more is expected here.

@@ -54,6 +54,9 @@ type SendError struct {
 	Verdict    Verdict
 	Reason     string        // one of a closed set of words: it is a metric label
 	RetryAfter time.Duration // when the provider asks to be left alone for so long
+	// Permanent says that texts to the number will go on being refused: it is
+	// left alone for a while (guard.Policy.Suppress).
+	Permanent bool
 	// Healthy says that the provider works and has something against this one
 	// text or its rate: no cause to stop sending others.
 	Healthy bool

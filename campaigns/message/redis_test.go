@@ -2,7 +2,9 @@ package message
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,26 +20,76 @@ import (
 	"deflectd/deploy/lab"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// server is the Redis of all tests that leave it alone.
+var server *lab.Redis
 
-// startRedis starts a real Redis with throw-away data.
-func startRedis(t testing.TB, args ...string) *lab.Redis {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
+
+type withRedis struct{ m *testing.M }
+
+func (w withRedis) Run() int {
+	dir, err := os.MkdirTemp("", "message")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		server, err = lab.StartTestRedis(context.Background(), dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = server.Stop() }()
+	return w.m.Run()
+}
+
+// startRedis gives a real Redis with nothing in it, or a Cluster of such.
+func startRedis(t testing.TB) *lab.Redis {
 	t.Helper()
-	r, err := lab.StartRedis(t.Context(), t.TempDir(), args...)
+	require.NoError(t, server.Flush(t.Context()))
+	return server
+}
+
+// ownRedis starts one for a test that stops or freezes it.
+func ownRedis(t testing.TB, args ...string) *lab.Redis {
+	t.Helper()
+	r, err := lab.StartTestRedis(t.Context(), t.TempDir(), args...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
 	return r
 }
 
-// connect makes a client as the daemon has one.
+// patience is how long tests wait for Redis: a busy machine must not look like
+// one whose Redis is away.
+const patience = 10 * time.Second
+
+// connect makes a client as the daemon has one, but patient.
 func connect(t testing.TB, r *lab.Redis) redis.UniversalClient {
 	t.Helper()
+	return connectFor(t, r, patience)
+}
+
+// connectFor makes a client that waits so long for Redis.
+func connectFor(t testing.TB, r *lab.Redis, timeout time.Duration) redis.UniversalClient {
+	t.Helper()
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: []string{r.Addr}, ContextTimeoutEnabled: true, MaxRetries: 1,
-		DialTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond,
+		Addrs: r.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1,
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout,
 	})
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
+}
+
+// sends sends a text, more than once where Redis seems to be away, until it was
+// accepted.
+func sends(t testing.TB, o *Outbox) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		pending, err := o.Send(t.Context(), request())
+		if err != nil {
+			return false
+		}
+		seen := states(t, pending)
+		return seen[len(seen)-1] == Accepted
+	}, 2*patience, 10*time.Millisecond)
 }
 
 // provider is a scripted one that keeps what it was given.
@@ -98,7 +150,7 @@ func newOutbox(t testing.TB, rdb redis.UniversalClient, p Provider, change ...fu
 	t.Helper()
 	o := Options{
 		Redis: rdb, Provider: p, PublicURL: "https://txt.example.com/", Originator: "Acme",
-		Backoff: Backoff{Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond},
+		Backoff: Backoff{Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond}, StoreTimeout: patience,
 	}
 	for _, f := range change {
 		f(&o)
@@ -208,14 +260,23 @@ func allScripts() map[string]*redis.Script {
 	return map[string]*redis.Script{
 		"enqueue": enqueueScript, "sending": sendingScript, "settle": settleScript, "retry": retryScript,
 		"claim": claimScript, "extend": extendScript, "cancel": cancelScript, "report": reportScript,
+		"forget": forgetScript, "figures": figuresScript,
 	}
 }
 
 func scriptName(cmd redis.Cmder) string {
 	for name, s := range allScripts() {
-		if cmd.Args()[1] == s.Hash() {
+		if args := cmd.Args(); len(args) > 1 && args[1] == s.Hash() {
 			return name
 		}
 	}
 	return ""
+}
+
+// keys are those in the Redis of all tests that match a pattern.
+func keys(t testing.TB, pattern string) []string {
+	t.Helper()
+	all, err := server.Keys(t.Context(), pattern)
+	require.NoError(t, err)
+	return all
 }

@@ -80,7 +80,7 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 	wants(t, o, withdrawn, Cancelled)
 
 	brief := request()
-	brief.Campaign.Validity = campaigns.Duration(300 * time.Millisecond)
+	brief.Campaign.Validity = campaigns.Duration(3 * time.Second)
 	expired := send(o, brief)
 	answer <- later
 	wants(t, o, expired, Expired)
@@ -103,7 +103,7 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 				counted += testutil.ToFloat64(o.metrics.messages.WithLabelValues("billing", string(s)))
 			}
 			return counted == count[s]
-		}, 2*time.Second, time.Millisecond, "%s: %v times", s, count[s])
+		}, 10*time.Second, time.Millisecond, "%s: %v times", s, count[s])
 	}
 	assert.InDelta(t, 2, testutil.ToFloat64(o.metrics.reports.WithLabelValues("changed")), 0)
 	assert.InDelta(t, 2, testutil.ToFloat64(o.metrics.reports.WithLabelValues("stale")), 0)

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
+	"deflectd/campaigns/optout"
 )
 
 //go:embed scripts/*.lua
@@ -23,50 +26,65 @@ var scriptFiles embed.FS
 // what happened is counted once. It is not counted where no answer arrives at
 // all: where Redis does not answer in time, or the process ends before.
 var (
-	enqueueScript = loadScript("enqueue")
-	sendingScript = loadScript("sending")
-	settleScript  = loadScript("settle")
-	retryScript   = loadScript("retry")
-	claimScript   = loadScript("claim")
-	extendScript  = loadScript("extend")
-	cancelScript  = loadScript("cancel")
-	reportScript  = loadScript("report")
+	enqueueScript = loadScript("common", guards, "enqueue")
+	sendingScript = loadScript("common", guards, "endings", "rate", "sending")
+	settleScript  = loadScript("common", guards, "endings", "settle")
+	retryScript   = loadScript("common", guards, "endings", "retry")
+	claimScript   = loadScript("common", guards, "endings", "rate", "claim")
+	extendScript  = loadScript("common", "extend")
+	cancelScript  = loadScript("common", guards, "endings", "cancel")
+	reportScript  = loadScript("common", guards, "endings", "report")
+	figuresScript = loadScript("common", "figures")
+	forgetScript  = loadScript("common", guards, "endings", "forget")
 )
 
-// loadScript reads an embedded script; one that is not there is a fault of the
-// build, found by whatever runs the program first.
-func loadScript(name string) *redis.Script {
-	common, err := scriptFiles.ReadFile("scripts/common.lua")
-	if err != nil {
-		panic(err)
+// guards stands for what packages optout and guard have for scripts.
+const guards = "guards"
+
+// loadScript puts embedded scripts together, the last being the one that is run;
+// one that is not there is a fault of the build, found by whatever runs the
+// program first.
+func loadScript(names ...string) *redis.Script {
+	var b strings.Builder
+	_, _ = fmt.Fprintf(&b, "local LIVE, LISTS, QUEUED, DOUBTED = '%s', '%s', '%s', '%s'\n", outboxKey, listKey, queuedKey, doubtedKey)
+	for _, name := range names {
+		if name == guards {
+			b.WriteString(optout.Lua + guard.Lua)
+			continue
+		}
+		part, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+		if err != nil {
+			panic(err)
+		}
+		b.Write(part)
 	}
-	body, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(err)
-	}
-	return redis.NewScript(string(common) + string(body))
+	return redis.NewScript(b.String())
 }
 
 // The keys of the queue and of the indices.
 var (
-	// outboxKey is the queue: the ids of all messages that are queued or
-	// sending, by when they are due (Unix milliseconds), which is the end of
-	// the lease for those that a worker holds.
-	outboxKey = campaigns.Key("outbox")
-	// queuedKey has the ids of those that are queued, by when they were made.
-	queuedKey = campaigns.Key("outbox", "queued")
+	// The queue: see scripts/common.lua, where they have other names.
+	outboxKey  = campaigns.Key("outbox")
+	listKey    = campaigns.Key("outbox", "list")
+	queuedKey  = campaigns.Key("outbox", "queued")
+	doubtedKey = campaigns.Key("outbox", "unknown")
 	// indexKey has the ids of all messages, by when they were made.
 	indexKey = campaigns.Key("messages")
 	// messagePrefix begins the key of each message's record.
 	messagePrefix = campaigns.Key("message", "")
+	// ratePrefix begins the key of each sender's rate.
+	ratePrefix = campaigns.Key("rate", "")
 )
 
 // claimKeys are those of the claim script.
 func claimKeys(holder string) []string {
-	return []string{outboxKey, queuedKey, campaigns.ServiceKey, campaigns.Key("outbox", "claim", holder)}
+	return []string{campaigns.ServiceKey, campaigns.Key("outbox", "claim", holder)}
 }
 
 func messageKey(id string) string { return messagePrefix + id }
+
+// rateKey is when the next text of a sender is due, at the pace it may send.
+func rateKey(originator string) string { return ratePrefix + originator }
 
 // numberKey has the ids of the messages to one number, by when they were made.
 func numberKey(e164 string) string { return campaigns.Key("messages", "to", e164) }

@@ -3,11 +3,8 @@ package message
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,51 +12,71 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/link"
 )
 
-const (
-	// codeTries is how many codes are made before it is given up: one that is
-	// taken is as rare as they come, two in a row are a fault.
-	codeTries = 3
-	// keyKept is how long an idempotency key is remembered.
-	keyKept = 24 * time.Hour
-)
+// codeTries is how many codes are made before it is given up: one that is taken
+// is as rare as they come, two in a row are a fault.
+const codeTries = 3
 
 // Send makes a text durable with its link, in one step, and begins its first
-// attempt at once. When it has answered, the text is neither lost nor sent
-// twice, whatever breaks.
+// attempt at once (one of a list waits for its turn). When it has answered, the
+// text is neither lost nor sent twice, whatever breaks.
 //
-// The errors are campaigns.Invalid (it names the fields), ErrServiceOff,
-// ErrConflict, ErrClosed, and ErrStore; after that last one a text without a
-// Key is not sent any more, and one with a Key is asked for again.
+// The errors are campaigns.Invalid (it names the fields), *guard.Refused,
+// ErrNoSender, ErrServiceOff, ErrConflict, ErrClosed, and ErrStore; after that
+// last one a text without a Key is not sent any more, and one with a Key is asked
+// for again. A Key that is known is answered before any rule is asked.
 func (o *Outbox) Send(ctx context.Context, r Request) (*Pending, error) {
-	m, err := o.compose(r)
-	if err != nil {
-		return nil, err
-	}
-	if o.stopping() {
-		return nil, fmt.Errorf("make the text durable: %w", ErrClosed)
+	if r.Campaign == nil {
+		return nil, campaigns.Invalid{{Pointer: "/campaign", Message: "a campaign is needed"}}
 	}
 	withDefaults := *r.Campaign
 	withDefaults.SetDefaults()
 	r.Campaign = &withDefaults
-	holder := o.unique()
-	for range codeTries {
-		if err := o.addLink(&m, r.Campaign); err != nil {
+	m, err := o.compose(r)
+	if err != nil {
+		return o.unlessRepeated(ctx, r, err)
+	}
+	if o.stopping() {
+		return nil, fmt.Errorf("make the text durable: %w", ErrClosed)
+	}
+	d := durable{
+		holder: o.unique(), validity: time.Duration(r.Campaign.Validity), resend: r.Campaign.OnUnknown == campaigns.OnUnknownResend,
+		list: r.List, key: r.Key, leads: time.Duration(r.Campaign.Link.ExpiresAfter),
+	}
+	if d.guards, err = o.guardArgs(r); err != nil {
+		return nil, err
+	}
+	if d.target, err = link.InteractionURL(r.Campaign.Interaction, m.To, r.Params); err != nil {
+		return nil, campaigns.Invalid{{Pointer: "/interaction/url", Message: err.Error()}}
+	}
+	if r.Key != "" {
+		if d.digest, err = o.digest(r); err != nil {
 			return nil, err
 		}
-		notAfter := o.clock.at(o.givesUp(ctx))
-		answer, err := o.enqueue(ctx, &m, r, holder, notAfter)
+	}
+	return o.make(ctx, m, d, func(m *Message) error { return o.addLink(m, r) })
+}
+
+// make makes a message durable. Its link is made anew for each try.
+func (o *Outbox) make(ctx context.Context, m Message, d durable, addLink func(*Message) error) (*Pending, error) {
+	for range codeTries {
+		if err := addLink(&m); err != nil {
+			return nil, err
+		}
+		d.notAfter = o.clock.at(o.givesUp(ctx))
+		answer, err := o.enqueue(ctx, &m, d)
 		if err != nil {
-			if r.Key == "" && errors.Is(err, ErrStore) {
-				o.revoke(ctx, m, r.Campaign, notAfter)
+			if d.key == "" {
+				o.revoke(ctx, m, d)
 			}
 			return nil, err
 		}
 		switch answer.string(0) {
 		case "ok":
-			return o.enqueued(ctx, m, holder), nil
+			return o.enqueued(ctx, m, d), nil
 		case "collision", "late":
 			// Late, though it is waited for, is it only where Redis' clock was
 			// not known, or has changed: its answer says what it is.
@@ -70,6 +87,10 @@ func (o *Outbox) Send(ctx context.Context, r Request) (*Pending, error) {
 			return nil, fmt.Errorf("make the text durable: %w", ErrConflict)
 		case "off":
 			return nil, fmt.Errorf("make the text durable: %w", ErrServiceOff)
+		case "refused":
+			return nil, o.refused(guard.Refusal{
+				Reason: guard.Reason(answer.string(1)), Limit: answer.string(2), RetryAfter: answer.millis(3),
+			})
 		default:
 			return nil, storeError("make the text durable", errAnswer)
 		}
@@ -80,20 +101,12 @@ func (o *Outbox) Send(ctx context.Context, r Request) (*Pending, error) {
 // compose checks a request and makes the message of it, all but its link.
 func (o *Outbox) compose(r Request) (Message, error) {
 	var problems campaigns.Invalid
-	if r.Campaign == nil {
-		return Message{}, campaigns.Invalid{{Pointer: "/campaign", Message: "a campaign is needed"}}
-	}
 	m := Message{
-		ID: strings.ToLower(rand.Text()), Campaign: r.Campaign.ID, Call: r.Call, To: r.To.E164, Test: r.Test,
-		Originator: firstOf(r.Originator, r.Campaign.Originator, o.opts.Originator),
-		State:      Queued,
+		ID: newID(), Campaign: r.Campaign.ID, Call: r.Call, To: r.To.E164, Test: r.Test,
+		Originator: o.sender(r), State: Queued,
 	}
-	if len(m.To) < 4 || m.To[0] != '+' {
-		problems = append(problems, campaigns.Problem{Pointer: "/to", Message: "a number in E.164 is needed"})
-	}
-	if m.Originator == "" {
-		problems = append(problems, campaigns.Problem{Pointer: "/originator", Message: "neither the campaign nor the service names one"})
-	} else if !campaigns.ValidOriginator(m.Originator) {
+	problems = append(problems, badRecipient(m.To)...)
+	if m.Originator != "" && !campaigns.ValidOriginator(m.Originator) {
 		problems = append(problems, campaigns.Problem{
 			Pointer: "/originator",
 			Message: "must be a name of at most 11 letters and digits, with a letter, or a number of at most 17 digits",
@@ -102,10 +115,34 @@ func (o *Outbox) compose(r Request) (Message, error) {
 	if !utf8.ValidString(r.Campaign.Text) || strings.TrimSpace(r.Campaign.Text) == "" {
 		problems = append(problems, campaigns.Problem{Pointer: "/text", Message: "a text in valid UTF-8 is needed"})
 	}
+	if len(r.Params) > 0 {
+		var invalid campaigns.Invalid
+		if err := r.Campaign.ValidateParams(r.Params); errors.As(err, &invalid) {
+			problems = append(problems, invalid...)
+		}
+	}
 	if problems != nil {
 		return Message{}, problems
 	}
+	if m.Originator == "" {
+		return Message{}, fmt.Errorf("make the text durable: %w", ErrNoSender)
+	}
+	if o.opts.Guards != nil {
+		if refusal := o.opts.Guards.Permit(r.Campaign, r.To); !refusal.None() {
+			return Message{}, &guard.Refused{Refusal: refusal}
+		}
+	}
 	return m, nil
+}
+
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// sender is what a text comes from, "" where there is nothing.
+func (o *Outbox) sender(r Request) string {
+	if o.opts.Senders != nil {
+		return o.opts.Senders.For(r.Campaign, r.Originator, r.To)
+	}
+	return firstOf(r.Originator, r.Campaign.Originator, o.opts.Originator)
 }
 
 func firstOf(values ...string) string {
@@ -117,78 +154,66 @@ func firstOf(values ...string) string {
 	return ""
 }
 
+func badRecipient(e164 string) campaigns.Invalid {
+	if len(e164) < 4 || e164[0] != '+' {
+		return campaigns.Invalid{{Pointer: "/to", Message: "a number in E.164 is needed"}}
+	}
+	return nil
+}
+
+// guardArgs are what the scripts need to guard a text; nil where nothing is
+// guarded.
+func (o *Outbox) guardArgs(r Request) ([]any, error) {
+	if o.opts.Guards == nil {
+		return nil, nil
+	}
+	exempt := guard.NotExempt
+	if r.Test {
+		exempt = guard.Test
+	}
+	args, err := o.opts.Guards.Args(r.Campaign, r.To, exempt)
+	if err != nil {
+		return nil, storeError("make the text durable", err)
+	}
+	return args, nil
+}
+
+// refused counts a refusal and makes an error of it.
+func (o *Outbox) refused(r guard.Refusal) error {
+	o.opts.Guards.Refused(r, guard.AtText)
+	return &guard.Refused{Refusal: r}
+}
+
 // addLink gives the message a new short link, and its text with it.
-func (o *Outbox) addLink(m *Message, c *campaigns.Campaign) error {
+func (o *Outbox) addLink(m *Message, r Request) error {
 	m.Link = link.NewCode()
 	m.URL = o.opts.PublicURL + "/" + m.Link
-	m.Text = Compose(c, m.URL)
+	m.Text = Compose(r.Campaign, m.URL, r.Params)
+	return measure(m)
+}
+
+// measure counts the segments of a text and refuses one that is too long.
+func measure(m *Message) error {
 	m.Encoding, m.Segments = Measure(m.Text)
 	if m.Segments < 1 || m.Segments > MaxSegments {
 		return campaigns.Invalid{{
 			Pointer: "/text",
-			Message: fmt.Sprintf("with its link the text takes %d segments; at most %d can be sent", m.Segments, MaxSegments),
+			Message: fmt.Sprintf("as it is sent the text takes %d segments; at most %d can be sent", m.Segments, MaxSegments),
 		}}
 	}
 	return nil
 }
 
-// enqueue runs the script that makes the message durable, unless it is later
-// than notAfter by Redis' clock.
-func (o *Outbox) enqueue(ctx context.Context, m *Message, r Request, holder string, notAfter int64) (reply, error) {
-	target, err := link.InteractionURL(r.Campaign.Interaction, m.To)
-	if err != nil {
-		return nil, campaigns.Invalid{{Pointer: "/interaction/url", Message: err.Error()}}
-	}
-	validity, leads := time.Duration(r.Campaign.Validity), time.Duration(r.Campaign.Link.ExpiresAfter)
-
-	keys := []string{
-		messageKey(m.ID), link.Key(m.Link), link.URLKey(m.Link), outboxKey, queuedKey, indexKey, numberKey(m.To),
-		campaigns.ServiceKey,
-	}
-	marker := ""
-	if r.Key != "" {
-		keys = append(keys, idempotencyKey(r.Key))
-		marker = m.ID + " " + digest(r, m)
-	}
-	test := ""
-	if m.Test {
-		test = "1"
-	}
-	answer, err := o.run(
-		ctx, enqueueScript, "make the text durable", keys,
-		m.ID, holder, o.opts.Lease.Milliseconds(), validity.Milliseconds(), (validity + o.opts.Retention).Milliseconds(),
-		target, leads.Milliseconds(), link.TTL(leads).Milliseconds(), marker, keyKept.Milliseconds(),
-		notAfter, 4, link.FieldCampaign, m.Campaign, link.FieldMessage, m.ID,
-		"campaign", m.Campaign, "call", m.Call, "to", m.To, "originator", m.Originator, "text", m.Text,
-		"link", m.Link, "url", m.URL, "encoding", m.Encoding, "segments", m.Segments, "test", test,
-	)
-	if err != nil {
-		return nil, err
-	}
-	if s := answer.string(0); s == "ok" || s == "late" {
-		o.clock.learn(answer.int(1))
-	}
-	m.Created = time.UnixMilli(answer.int(1)).UTC()
-	m.Updated, m.Expires = m.Created, m.Created.Add(validity)
-	return answer, nil
-}
-
-// digest tells requests with the same idempotency key apart.
-func digest(r Request, m *Message) string {
-	return hashed(fmt.Sprintf("%q", []string{m.Campaign, m.To, m.Call, r.Originator, strconv.FormatBool(m.Test)}))
-}
-
-func hashed(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
-
 // enqueued begins the first attempt of a message that is durable now.
-func (o *Outbox) enqueued(ctx context.Context, m Message, holder string) *Pending {
+func (o *Outbox) enqueued(ctx context.Context, m Message, d durable) *Pending {
 	m.History = []Change{{At: m.Created, State: Queued, Cause: "requested"}}
 	o.count(change{campaign: m.Campaign, state: Queued, test: m.Test})
+	if d.list {
+		o.nudge(0)
+		return settledPending(m)
+	}
 	p := o.follow(m)
-	f := &flight{message: m, holder: holder, first: true}
+	f := &flight{message: m, holder: d.holder, first: true}
 	ctx = context.WithoutCancel(ctx)
 	if !o.begin(func() { o.fly(ctx, f) }) {
 		// It is durable, so another worker takes it up; this process will not
@@ -197,15 +222,6 @@ func (o *Outbox) enqueued(ctx context.Context, m Message, holder string) *Pendin
 		o.drop(m.ID)
 	}
 	return p
-}
-
-// repeated answers a request whose idempotency key is known.
-func (o *Outbox) repeated(ctx context.Context, id string) (*Pending, error) {
-	m, err := o.Get(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("repeat a request: %w", err)
-	}
-	return settledPending(m), nil
 }
 
 // patience spaces what is repeated until Redis answers.

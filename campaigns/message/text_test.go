@@ -4,8 +4,11 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/warthog618/sms"
+	"github.com/warthog618/sms/encoding/tpdu"
 	"pgregory.net/rapid"
 
 	"deflectd/campaigns"
@@ -99,23 +102,41 @@ func FuzzMeasure(f *testing.F) {
 	})
 }
 
-func TestCompose(t *testing.T) {
-	c := &campaigns.Campaign{Text: "a {link} b {link}"}
-	assert.Equal(t, "a L b L", Compose(c, "L"))
+// The count is the one of the library that makes the PDUs of a telephone.
+func TestMeasureAgreesWithPDUs(t *testing.T) {
+	letters := []rune("aB9 @£$èé_ΔΦäöñüà€[]{}^~|\\\n\f\r’“…–êçč\u00a0\u200bч漢😀✓")
+	common := letters[:30]
+	check := func(t assert.TestingT, text string) {
+		encoding, n := Measure(text)
+		pdus, err := sms.Encode([]byte(text))
+		if !assert.NoError(t, err) || !assert.Len(t, pdus, n, "%q", text) || n == 0 {
+			return
+		}
+		alphabet, err := pdus[0].DCS.Alphabet()
+		assert.NoError(t, err)
+		assert.Equal(t, alphabet == tpdu.Alpha7Bit, encoding == GSM7, "%q", text)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		check(rt, string(rapid.SliceOfN(rapid.SampledFrom(common), 1, 700).Draw(rt, "text")))
+		check(rt, string(rapid.SliceOfN(rapid.SampledFrom(letters), 1, 700).Draw(rt, "text")))
+	})
+	for r := range rune(0x3000) {
+		if utf8.ValidRune(r) {
+			check(t, string(r))
+		}
+	}
 }
 
-func TestForecast(t *testing.T) {
-	o := &Outbox{opts: Options{PublicURL: "https://t.example"}}
-	f := o.Forecast(&campaigns.Campaign{Text: "go to {link}"})
-	assert.Equal(t, Forecast{Text: "go to https://t.example/xxxxxxxxxxx", Link: "https://t.example/xxxxxxxxxxx", Encoding: GSM7, Segments: 1, Warnings: []string{}}, f)
-
-	f = o.Forecast(&campaigns.Campaign{Text: strings.Repeat("it’s ", 20)})
-	assert.Equal(t, UCS2, f.Encoding)
-	assert.Equal(t, 2, f.Segments)
-	assert.Len(t, f.Warnings, 2)
-	assert.Contains(t, f.Warnings[0], "no {link}")
-	assert.Contains(t, f.Warnings[1], "’ cannot be written in the GSM 7-bit alphabet: the text takes 2 instead of 1 segments")
-
-	f = o.Forecast(&campaigns.Campaign{Text: "{link}" + strings.Repeat("x", 2000)})
-	assert.Contains(t, f.Warnings[0], "at most 9 segments")
+func TestCompose(t *testing.T) {
+	c := &campaigns.Campaign{
+		Text: "{name}: {link} {lang} {link} {other}",
+		Interaction: campaigns.Interaction{Params: map[string]string{
+			"name": "{lang} {link}", "lang": "en", "link": "no link",
+		}},
+	}
+	assert.Equal(t, "{lang} {link}: L en L {other}", Compose(c, "L", nil), "what was put in is not looked at again")
+	assert.Equal(t, "Ann: L  L {other}", Compose(c, "L", map[string]string{
+		"name": "Ann", "lang": "", "link": "nor here", "other": "not the campaign's",
+	}))
+	assert.Equal(t, "en", c.Interaction.Params["lang"])
 }

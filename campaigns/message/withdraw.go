@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"deflectd/campaigns"
 )
 
 // longestValidity is that of any campaign: no message is sent after that.
@@ -25,7 +23,9 @@ type withdrawal struct {
 // Cancel keeps a text that is still queued from being sent, and answers the
 // state the message is in then: Cancelled, or whatever came first. One that is
 // Sending is with the provider; where it turns out that it did not go out, it is
-// cancelled then and not tried again.
+// cancelled then and not tried again. One that is Unknown is not sent again. One
+// that was queued to be sent again is Unknown then: nobody knows whether it went
+// out the first time.
 //
 // The errors are ErrNotFound and ErrStore. After ErrStore the outbox goes on by
 // itself, until Redis has answered, the text has expired or the outbox ends.
@@ -57,10 +57,10 @@ func (o *Outbox) expiry(id string) time.Time {
 // was made durable: whoever asked for it was told that there will be no text.
 // That it is not made after notAfter is certain; but it may have been made in
 // time, and the answer lost.
-func (o *Outbox) revoke(ctx context.Context, m Message, c *campaigns.Campaign, notAfter int64) {
+func (o *Outbox) revoke(ctx context.Context, m Message, d durable) {
 	o.keepWithdrawing(ctx, &withdrawal{
 		message: m.ID, campaign: m.Campaign, call: m.Call, cause: "store_down", request: o.unique(),
-		notAfter: notAfter, until: time.Now().Add(time.Duration(c.Validity) + o.opts.Lease),
+		notAfter: d.notAfter, until: time.Now().Add(d.validity + o.opts.Lease),
 	})
 }
 
@@ -68,7 +68,7 @@ func (o *Outbox) revoke(ctx context.Context, m Message, c *campaigns.Campaign, n
 // time.
 func (o *Outbox) cancel(ctx context.Context, w *withdrawal) (State, int64, error) {
 	answer, err := o.run(ctx, cancelScript, "cancel a message",
-		[]string{messageKey(w.message), outboxKey, queuedKey}, w.message, w.cause, w.request)
+		[]string{messageKey(w.message)}, w.message, w.cause, w.request)
 	if err != nil {
 		return "", 0, err
 	}

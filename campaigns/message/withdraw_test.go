@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"math"
 	"regexp"
 	"strconv"
 	"sync"
@@ -14,16 +15,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
+	"deflectd/deploy/lab"
 )
 
 // scriptsRun is how many scripts a Redis has run.
-func scriptsRun(t *testing.T, rdb redis.UniversalClient) (n int) {
+func scriptsRun(t *testing.T, r *lab.Redis) (n int) {
 	t.Helper()
-	info, err := rdb.Info(t.Context(), "commandstats").Result()
-	require.NoError(t, err)
-	for _, m := range regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`).FindAllStringSubmatch(info, -1) {
-		n, err = strconv.Atoi(m[1])
+	for _, addr := range r.Addrs {
+		rdb := redis.NewClient(&redis.Options{Addr: addr})
+		info, err := rdb.Info(t.Context(), "commandstats").Result()
 		require.NoError(t, err)
+		require.NoError(t, rdb.Close())
+		for _, m := range regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`).FindAllStringSubmatch(info, -1) {
+			calls, err := strconv.Atoi(m[1])
+			require.NoError(t, err)
+			n += calls
+		}
 	}
 	return n
 }
@@ -32,39 +39,39 @@ func scriptsRun(t *testing.T, rdb redis.UniversalClient) (n int) {
 // there will be no text. Redis runs it when it goes on, and nobody may be there
 // any more to revoke it: it must come to nothing by itself.
 func TestWhatAFrozenRedisFindsTooLateIsNotMade(t *testing.T) {
-	r := startRedis(t)
-	rdb := connect(t, r)
+	r := ownRedis(t)
+	rdb := connectFor(t, r, 300*time.Millisecond)
 	p := &provider{}
-	o := newOutbox(t, rdb, p, func(o *Options) { o.Shutdown = 50 * time.Millisecond })
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Shutdown, o.StoreTimeout = 50*time.Millisecond, time.Second })
 	stop := running(t, o)
-	pending, err := o.Send(t.Context(), request())
+	sends(t, o)
+	texts := len(p.texts())
+	before, err := r.Keys(t.Context(), "*")
 	require.NoError(t, err)
-	states(t, pending)
-	keys := rdb.DBSize(t.Context()).Val()
-	run := scriptsRun(t, rdb)
+	run := scriptsRun(t, r)
 
 	require.NoError(t, r.Freeze())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	begun := time.Now()
 	_, err = o.Send(ctx, request())
 	require.ErrorIs(t, err, ErrStore)
 	_, err = o.Send(t.Context(), request())
 	require.ErrorIs(t, err, ErrStore)
-	assert.Less(t, time.Since(begun), 2*time.Second)
+	given := time.Now()
 	stop() // nobody is left to revoke anything
 	// The Redis client may give up before the outbox does; a request stands until
 	// the latter.
-	time.Sleep(time.Until(begun.Add(200*time.Millisecond + o.opts.StoreTimeout + 50*time.Millisecond)))
+	time.Sleep(time.Until(given.Add(o.opts.StoreTimeout + 50*time.Millisecond)))
 	require.NoError(t, r.Thaw())
 
 	other := newOutbox(t, connect(t, r), p)
-	require.Eventually(t, func() bool { return scriptsRun(t, rdb) >= run+1 }, 5*time.Second, 5*time.Millisecond, "Redis has run at least one")
+	require.Eventually(t, func() bool { return scriptsRun(t, r) >= run+1 }, 10*time.Second, 5*time.Millisecond, "Redis has run at least one")
 	running(t, other)
 	time.Sleep(300 * time.Millisecond)
-	assert.Equal(t, keys, rdb.DBSize(t.Context()).Val(), "nothing was written")
-	assert.Zero(t, rdb.ZCard(t.Context(), outboxKey).Val())
-	assert.Len(t, p.texts(), 1)
+	after, err := r.Keys(t.Context(), "*")
+	require.NoError(t, err)
+	assert.ElementsMatch(t, before, after, "nothing was written")
+	assert.Len(t, p.texts(), texts)
 }
 
 // What is thought of Redis' clock may be wrong: it was set, or another Redis
@@ -77,11 +84,19 @@ func TestRedisClockIsFollowed(t *testing.T) {
 		pending, err := o.Send(t.Context(), request())
 		require.NoError(t, err)
 		states(t, pending)
-		assert.InDelta(t, time.Now().UnixMilli(), o.clock.at(time.Now()), 200)
+		require.Eventually(t, func() bool { // an answer may take long
+			if math.Abs(float64(time.Now().UnixMilli()-o.clock.at(time.Now()))) < 200 {
+				return true
+			}
+			pending, err := o.Send(t.Context(), request())
+			require.NoError(t, err)
+			states(t, pending)
+			return false
+		}, 10*time.Second, time.Millisecond)
 	}
 	o.clock.learn(time.Now().Add(-time.Hour).UnixMilli())
 	running(t, o)
-	assert.Eventually(t, func() bool { return time.Now().UnixMilli()-o.clock.at(time.Now()) < 200 }, 2*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return time.Now().UnixMilli()-o.clock.at(time.Now()) < 200 }, 20*time.Second, time.Millisecond)
 }
 
 // A text was made in time, but the answer is lost, and Redis is not heard of
@@ -112,7 +127,7 @@ func TestATextNobodyKnowsOfIsRevoked(t *testing.T) {
 	m := wants(t, o, found[0].ID, Cancelled)
 	assert.Equal(t, "store_down", m.Reason)
 	assert.Empty(t, p.texts())
-	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, 10*time.Second, time.Millisecond)
 }
 
 // Redis does not answer who withdraws a text: it is withdrawn when it does
@@ -139,25 +154,30 @@ func TestAWithdrawalIsNotForgotten(t *testing.T) {
 		require.Eventually(t, func() bool {
 			m, err := o.Get(t.Context(), pending.Message().ID)
 			return err == nil && m.State == Queued && m.Attempts > 0
-		}, time.Second, time.Millisecond)
+		}, 10*time.Second, time.Millisecond)
 	}
 	away.Store(true)
-	tries := len(p.texts())
 	for _, pending := range all {
 		for range 2 {
 			_, err := o.Cancel(t.Context(), pending.Message().ID)
 			require.ErrorIs(t, err, ErrStore)
 		}
 	}
+	require.Eventually(t, func() bool { // what was begun before has ended
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return len(o.flights) == 0
+	}, 10*time.Second, time.Millisecond)
+	tries := len(p.texts())
 	time.Sleep(700 * time.Millisecond)
-	assert.LessOrEqual(t, len(p.texts()), tries+1, "they are due again, and not tried")
+	assert.Len(t, p.texts(), tries, "they are due again, and not tried")
 	away.Store(false)
 	for _, pending := range all {
 		assert.Equal(t, Cancelled, wants(t, o, pending.Message().ID, Cancelled).State)
 		seen := states(t, pending)
 		assert.Equal(t, Cancelled, seen[len(seen)-1])
 	}
-	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, 10*time.Second, time.Millisecond)
 
 	// The end of the outbox does not wait for it for ever.
 	pending, err := o.Send(t.Context(), request())
@@ -167,7 +187,7 @@ func TestAWithdrawalIsNotForgotten(t *testing.T) {
 	require.ErrorIs(t, err, ErrStore)
 	begun := time.Now()
 	stop()
-	assert.Less(t, time.Since(begun), 2*time.Second)
+	assert.Less(t, time.Since(begun), 10*time.Second)
 }
 
 // A worker that gives a message back may know that it is not wanted, where

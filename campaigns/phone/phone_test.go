@@ -166,6 +166,7 @@ func FuzzParse(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, n, again)
 			require.False(t, Withheld(s))
+			require.Contains(t, []Line{Mobile, Fixed, VoIP, Unknown, Other}, LineType(n))
 		} else {
 			require.Zero(t, n)
 		}

@@ -38,20 +38,24 @@ type plan struct {
 	rows     []row // by state of numbers
 }
 
-// row is the region that a national number belongs to, by the length of the
-// number: its place in regions plus one, or 0 where the number is not valid.
-type row *[maxNational + 1]uint8
+// row is what is known of a national number, by the length of the number.
+type row *[maxNational + 1]verdict
+
+// look is what is known of a national number.
+func (p *plan) look(national []byte) verdict {
+	if len(national) > maxNational {
+		return verdict{}
+	}
+	return p.rows[p.numbers.read(national)][len(national)]
+}
 
 // region is the region of a valid national number.
 func (p *plan) region(national []byte) (string, bool) {
-	if len(national) > maxNational {
+	v := p.look(national)
+	if v.region == 0 {
 		return "", false
 	}
-	r := p.rows[p.numbers.read(national)][len(national)]
-	if r == 0 {
-		return "", false
-	}
-	return country(p.regions[r-1]), true
+	return country(p.regions[v.region-1]), true
 }
 
 // dialling is how a number without "+" is read in one region.

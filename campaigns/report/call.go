@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,9 +18,9 @@ type Call struct {
 	Channel string `json:"channel,omitempty" doc:"Its channel id in Asterisk."`
 
 	DNIS         string `json:"dnis,omitempty" doc:"The number dialled."`
-	ANI          string `json:"ani,omitempty" doc:"The caller's number; empty unless it is known that it may be shown."`
+	ANI          string `json:"ani,omitempty" doc:"The caller's number; empty unless it is known that it may be shown, and once the person was forgotten."`
 	Presentation string `json:"presentation,omitempty" doc:"Whether the caller's number may be shown, in Asterisk's words."`
-	Diverted     string `json:"diverted,omitempty" doc:"The number that forwarded the call; empty where the caller's has to be."`
+	Diverted     string `json:"diverted,omitempty" doc:"The number that forwarded the call; empty where the caller's has to be, and once the person was forgotten."`
 
 	Campaign string  `json:"campaign,omitempty" doc:"The id of the campaign that answers the number dialled."`
 	Outcome  Outcome `json:"outcome,omitempty" enum:"deflected,texted,declined,passed,abandoned,failed" doc:"What became of it; absent while it lives."`
@@ -36,6 +38,28 @@ type Step struct {
 	At     time.Time `json:"at" doc:"When."`
 	Name   string    `json:"name" doc:"What."`
 	Detail string    `json:"detail,omitempty" doc:"With what, or why."`
+}
+
+// numbers are the numbers of people that the call is found by and can be
+// forgotten by: those in E.164, each once.
+func (c *Call) numbers() []string {
+	var numbers []string
+	for _, n := range []string{c.ANI, c.Diverted} {
+		if strings.HasPrefix(n, "+") && !slices.Contains(numbers, n) {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
+
+// forget takes a number out of the call, and says whether it was in it.
+func (c *Call) forget(e164 string) (had bool) {
+	for _, n := range []*string{&c.ANI, &c.Diverted} {
+		if *n == e164 {
+			*n, had = "", true
+		}
+	}
+	return had
 }
 
 // callIDLength is the number of base58 characters that 128 bits need.

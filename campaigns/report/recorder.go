@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -19,14 +18,20 @@ const (
 	// backlog is how many records are kept in memory while Redis is away: at
 	// 100 calls a second more than a quarter of an hour, in about 100 MB.
 	backlog = 100_000
-	// groupSize is how many records go to Redis in one write.
-	groupSize = 512
+	// groupSize is how many records go to Redis in one write: Redis does nothing
+	// else meanwhile, which is to be for less than a millisecond.
+	groupSize = 128
 	// writeTimeout bounds one write.
 	writeTimeout = 3 * time.Second
 	// flushBudget bounds what is still written when Run is told to end.
 	flushBudget = 5 * time.Second
 	// trimEvery is how often the index loses what is past its retention.
 	trimEvery = time.Minute
+	// numberGrace is how much longer a call has its place in the index of a
+	// number than in that of all: a record is kept from when it was written,
+	// places go by when the call began, and as long as there is a record with a
+	// number, it must be found to be forgotten.
+	numberGrace = 24 * time.Hour
 )
 
 // Options are what a Recorder needs.
@@ -51,6 +56,8 @@ type Recorder struct {
 	mu   sync.Mutex
 	// queue holds the records not yet written, oldest first.
 	queue []record
+	// pushed and written count the records that came into the queue and left it.
+	pushed, written int
 }
 
 // record is one call on its way to Redis.
@@ -58,6 +65,8 @@ type record struct {
 	id    string
 	score float64
 	body  []byte
+	// numbers are those that the record is found by.
+	numbers []string
 	// count is counted when this turns out to be the first record of its call.
 	count prometheus.Counter
 	// orphan says that the call may have its record already, second that this
@@ -117,7 +126,7 @@ func (r *Recorder) record(c Call, second bool) {
 		return
 	}
 	r.push(record{
-		id: c.ID, score: score(c.Started), body: body,
+		id: c.ID, score: score(c.Started), body: body, numbers: c.numbers(),
 		orphan: c.Reason == Orphaned, second: second,
 		count: r.calls.WithLabelValues(c.Campaign, string(c.Outcome), string(c.Reason)),
 	})
@@ -128,6 +137,7 @@ func (r *Recorder) push(next record) {
 	full := len(r.queue) >= r.backlog
 	if !full {
 		r.queue = append(r.queue, next)
+		r.pushed++
 	}
 	r.mu.Unlock()
 	if full {
@@ -212,6 +222,7 @@ func (r *Recorder) head() []record {
 func (r *Recorder) drop(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.written += n
 	clear(r.queue[:n])
 	r.queue = r.queue[n:]
 	if len(r.queue) == 0 {
@@ -225,62 +236,19 @@ func (r *Recorder) pending() int {
 	return len(r.queue)
 }
 
-// write puts a group into Redis in one round trip. Doing it twice changes
-// nothing, so a group whose answer was lost is simply written again.
-func (r *Recorder) write(ctx context.Context, group []record) error {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	pipe := r.rdb.Pipeline()
-	before := make([]*redis.StatusCmd, len(group))
-	index := make([]redis.Z, len(group))
-	for i, rec := range group {
-		before[i] = pipe.SetArgs(ctx, recordKey(rec.id), rec.body, redis.SetArgs{Mode: "NX", Get: true, TTL: r.retention})
-		index[i] = redis.Z{Score: rec.score, Member: rec.id}
-	}
-	pipe.ZAddNX(ctx, indexKey, index...)
-	cmds, _ := pipe.Exec(ctx)
-	for _, cmd := range cmds {
-		// Nil says that the call had no record.
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("write %d records of calls: %w", len(group), err)
-		}
-	}
-	for i, rec := range group {
-		switch there := before[i].Val(); {
-		case before[i].Err() != nil || there == string(rec.body):
-			// The first, or itself from a time when the answer was lost.
-			rec.count.Inc()
-		case !rec.orphan:
-			r.again(rec)
-		}
-	}
-	return nil
-}
-
-// again queues a record under an id of its own: the call id and when this part
-// of the call began.
-func (r *Recorder) again(rec record) {
-	var c Call
-	if err := json.Unmarshal(rec.body, &c); err != nil || rec.second {
-		r.log.Error("a second record of a call is lost", "call", rec.id, "error", err)
-		r.dropped.Inc()
-		return
-	}
-	c.ID = fmt.Sprintf("%s-%d", rec.id, c.Started.UnixMicro())
-	r.log.Warn("a channel came that has a record already; the dialplan should not lead it here twice",
-		"call", rec.id, "record", c.ID, "node", c.Node)
-	r.record(c, true)
-}
-
 // trim takes out of the index what is past its retention; the records
 // themselves expire.
 func (r *Recorder) trim(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	oldest := fmt.Sprintf("(%.0f", score(time.Now().Add(-r.retention)))
-	if err := r.rdb.ZRemRangeByScore(ctx, indexKey, "-inf", oldest).Err(); err != nil && ctx.Err() == nil {
+	if err := r.rdb.ZRemRangeByScore(ctx, indexKey, "-inf", "("+r.oldest(0)).Err(); err != nil && ctx.Err() == nil {
 		r.log.Warn("the index of calls cannot be trimmed", "error", err)
 	}
+}
+
+// oldest is the score below which an index keeps nothing.
+func (r *Recorder) oldest(grace time.Duration) string {
+	return scoreText(score(time.Now().Add(-r.retention - grace)))
 }
 
 func utc(c *Call) {

@@ -87,7 +87,8 @@ func (b *bench) counted(campaign string, o Outcome, r Reason) float64 {
 	return testutil.ToFloat64(b.calls.WithLabelValues(campaign, string(o), string(r)))
 }
 
-var start = time.Date(2026, 11, 20, 10, 0, 0, 123456000, time.UTC)
+// start is when the first call began: now, for what is old is not kept.
+var start = time.Now().UTC().Truncate(time.Microsecond)
 
 func call(i int) Call {
 	return Call{

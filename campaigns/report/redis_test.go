@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 // startRedis runs a real Redis that keeps what it has on disk.
 func startRedis(t *testing.T) *lab.Redis {
 	t.Helper()
-	s, err := lab.StartRedis(t.Context(), t.TempDir(), "--appendonly", "yes", "--appendfsync", "no")
+	s, err := lab.StartTestRedis(t.Context(), t.TempDir(), "--appendonly", "yes", "--appendfsync", "no")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	return s
@@ -28,7 +28,7 @@ func startRedis(t *testing.T) *lab.Redis {
 
 func client(s *lab.Redis) redis.UniversalClient {
 	return redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: []string{s.Addr}, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+		Addrs: s.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
 	})
 }

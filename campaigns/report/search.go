@@ -21,6 +21,8 @@ const (
 	recordPrefix = "{deflectd}:call:"
 	// indexKey is the sorted set of call ids by the microsecond they started.
 	indexKey = "{deflectd}:calls"
+	// numberPrefix begins the keys of such sets for the calls of one number.
+	numberPrefix = "{deflectd}:calls:number:"
 )
 
 const (
@@ -76,8 +78,12 @@ func (r *Recorder) Search(ctx context.Context, q Query) (found []Call, next stri
 	if err != nil {
 		return nil, "", err
 	}
+	index := indexKey
+	if q.ANI != "" {
+		index = numberKey(q.ANI)
+	}
 	for range scanLimit / scanChunk {
-		ids, last, err := r.after(ctx, at)
+		ids, last, err := r.after(ctx, index, at)
 		if err != nil {
 			return nil, "", err
 		}
@@ -124,16 +130,16 @@ func Page(calls []Call, q Query) (found []Call, next string, err error) {
 	return calls, positionOf(calls[q.Limit-1]).cursor(true), nil
 }
 
-// after gives the next index entries behind a position, and whether they are
-// the last.
-func (r *Recorder) after(ctx context.Context, at position) (entries []redis.Z, last bool, err error) {
+// after gives the next entries of an index behind a position, and whether they
+// are the last.
+func (r *Recorder) after(ctx context.Context, index string, at position) (entries []redis.Z, last bool, err error) {
 	from := "+inf"
 	if at.id != "" {
-		from = strconv.FormatFloat(at.score, 'f', 0, 64)
+		from = scoreText(at.score)
 	}
 	for skip := int64(0); ; skip += scanChunk {
 		entries, err = r.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-			Key: indexKey, Start: from, Stop: "-inf", ByScore: true, Rev: true, Offset: skip, Count: scanChunk,
+			Key: index, Start: from, Stop: "-inf", ByScore: true, Rev: true, Offset: skip, Count: scanChunk,
 		}).Result()
 		if err != nil {
 			return nil, false, fmt.Errorf("search the index of calls: %w", err)
@@ -216,7 +222,12 @@ func parseCursor(s string) (position, error) {
 
 func recordKey(id string) string { return recordPrefix + id }
 
+// numberKey is the index of the calls of a number.
+func numberKey(e164 string) string { return numberPrefix + e164 }
+
 func score(t time.Time) float64 { return float64(t.UnixMicro()) }
+
+func scoreText(score float64) string { return strconv.FormatFloat(score, 'f', 0, 64) }
 
 func decode(body []byte) (Call, error) {
 	var c Call

@@ -26,7 +26,7 @@ var Table = []Row{
 	{Outcome: Texted, Reason: TransferRequested, Means: "The provider took the text, and the caller asked in the interaction for a person.", Reserved: true},
 
 	{Outcome: Declined, Reason: KeypressDecline, Means: "The caller heard the offer and pressed the key that declines it."},
-	{Outcome: Declined, Reason: KeypressOptOut, Means: "The caller pressed the key that asks never to be texted again.", Reserved: true},
+	{Outcome: Declined, Reason: KeypressOptOut, Means: "The caller pressed the key that asks never to be texted again (`offer.opt_out`), and the number is on the list of opt-outs."},
 	{
 		Outcome: Declined, Reason: NoKeypress, Means: "The caller heard the offer as often as the campaign says and pressed no key that means anything.",
 		Do: "Many of these: listen to the prompt, and see whether keys arrive at all (the DTMF mode of the trunk).",
@@ -41,8 +41,8 @@ var Table = []Row{
 		Do: "Switch it on when it should answer.",
 	},
 	{
-		Outcome: Passed, Reason: ServiceOff, Means: "Offering and sending is switched off for all campaigns.",
-		Do: "Switch the service on: PUT /v1/service.",
+		Outcome: Passed, Reason: ServiceOff, Means: "Offering and sending is switched off for all campaigns, or there is no sender that texts could come from.",
+		Do: "See GET /v1/service for which it is. Switch the service on (PUT /v1/service), or configure or obtain a sender.",
 	},
 	{Outcome: Passed, Reason: OutsideHours, Means: "The call came outside the hours of the campaign.", Reserved: true},
 	{Outcome: Passed, Reason: ANIWithheld, Means: "The caller withheld the number, so there is nobody to text."},
@@ -57,16 +57,28 @@ var Table = []Row{
 	{
 		Outcome: Passed, Reason: ANIForwarded, Means: "The call was forwarded, so the number shown may not be the one of the person who speaks.",
 	},
-	{Outcome: Passed, Reason: ANIUntrusted, Means: "The network does not vouch for the caller's number.", Reserved: true},
-	{Outcome: Passed, Reason: NotMobile, Means: "The caller's number cannot receive texts.", Reserved: true},
+	{
+		Outcome: Passed, Reason: ANIUntrusted, Means: "The caller's number is shown on so large a share of the calls of the last minutes that it can hardly be the number of whoever calls.",
+		Do: "See whether the trunk or a PBX shows one number for all its callers. If one number calls this often, somebody may be forging it.",
+	},
+	{
+		Outcome: Passed, Reason: NotMobile, Means: "The caller's number is of a kind of line that the campaign does not text (`line_types`), such as a landline.",
+		Do: "Add the kind to line_types if texts arrive there.",
+	},
 	{
 		Outcome: Passed, Reason: CountryNotAllowed, Means: "The caller's number is of a country that may not be texted.",
 		Do: "Add the country to numbers.countries if its texts are worth their price.",
 	},
-	{Outcome: Passed, Reason: OptedOut, Means: "The caller asked never to be texted.", Reserved: true},
-	{Outcome: Passed, Reason: Suppressed, Means: "Texts to the caller's number failed for good before.", Reserved: true},
-	{Outcome: Passed, Reason: Cooldown, Means: "The caller was texted by this campaign a short while ago.", Reserved: true},
-	{Outcome: Passed, Reason: Capped, Means: "A limit on texts is reached: of the caller, of the campaign, of a range of numbers, or of the day.", Reserved: true},
+	{Outcome: Passed, Reason: OptedOut, Means: "The caller asked never to be texted."},
+	{
+		Outcome: Passed, Reason: Suppressed, Means: "A text to the caller's number failed for good a while ago, so for some time none is tried.",
+		Do: "If the number receives texts: DELETE /v1/suppressions/{number}.",
+	},
+	{Outcome: Passed, Reason: Cooldown, Means: "The caller was texted by this campaign a short while ago."},
+	{
+		Outcome: Passed, Reason: Capped, Means: "A limit on texts is reached: of the caller, of the campaign, of a range of numbers, or of the service (step `refused` says which).",
+		Do: "See deflectd_guard_refusals_total{guard,at}. Many at once, and callers of a few ranges of numbers: somebody may be calling for the texts alone. Else raise the limit, in the configuration or in the campaign.",
+	},
 	{Outcome: Passed, Reason: RepeatCaller, Means: "The caller has called again and should reach a person.", Reserved: true},
 	{Outcome: Passed, Reason: Holdout, Means: "The call is one of the random few that go straight on, to measure what deflection changes.", Reserved: true},
 	{Outcome: Passed, Reason: Shadow, Means: "The campaign only watches: the call would have been offered a text.", Reserved: true},
@@ -82,7 +94,7 @@ var Table = []Row{
 	},
 
 	{
-		Outcome: Failed, Reason: MessageRejected, Means: "The text was refused for good.",
+		Outcome: Failed, Reason: MessageRejected, Means: "The text was refused for good, or was cancelled meanwhile: over the API, or because the person asked never to be texted.",
 		Do: "Read the message: its reason is the provider's. Often the originator, the balance or the number.",
 	},
 	{
@@ -94,7 +106,7 @@ var Table = []Row{
 		Do: "See /readyz and the log for how it fails.",
 	},
 	{
-		Outcome: Failed, Reason: StoreDown, Means: "Redis does not answer, or did not in time, so the text could not be made safe.",
+		Outcome: Failed, Reason: StoreDown, Means: "Redis does not answer, or did not in time: it is not known whether the caller may be texted, or the text could not be made safe, or the wish never to be texted (step `opt-out`), which is written once Redis answers.",
 		Do: "Look at deflectd_redis_up and at Redis.",
 	},
 	{

@@ -23,12 +23,15 @@ const redisItem = "redis"
 func checkRedis(ctx context.Context, cfg config.Redis) []finding {
 	rdb, err := openRedis(cfg)
 	if err != nil {
-		return []finding{{failed, redisItem, "redis.url " + err.Error(), ""}}
+		return []finding{{failed, redisItem, err.Error(), ""}}
 	}
 	defer func() { _ = rdb.Close() }()
 	address := "redis"
 	if o, err := cfg.Options(); err == nil {
 		address = fmt.Sprintf("%s, database %d", o.Addr, o.DB)
+		if o.Cluster != nil {
+			address = "cluster " + strings.Join(o.Cluster, ", ")
+		}
 	}
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		advice := "is Redis running there?"
@@ -38,14 +41,27 @@ func checkRedis(ctx context.Context, cfg config.Redis) []finding {
 		return []finding{{failed, redisItem, fmt.Sprintf("%s: %v", address, cause(err)), advice}}
 	}
 	proof := proveWriting(ctx, rdb, address)
-	text, err := rdb.Info(ctx).Result()
+	text, err := info(ctx, rdb)
 	if err != nil {
 		return []finding{proof, {
 			warning, redisItem, fmt.Sprintf("%s answers, but not to INFO: %v", address, cause(err)),
 			"see by hand that it is Redis 7.0 or newer, appendonly is yes and maxmemory-policy is noeviction",
 		}}
 	}
-	return append(judgeRedis(address, parseInfo(text)), proof)
+	_, cluster := rdb.(*redis.ClusterClient)
+	return append(judgeRedis(address, parseInfo(text), cluster), proof)
+}
+
+// info asks the Redis that has our keys about itself.
+func info(ctx context.Context, rdb redis.UniversalClient) (string, error) {
+	if cluster, ok := rdb.(*redis.ClusterClient); ok {
+		node, err := cluster.MasterForKey(ctx, campaigns.ServiceKey)
+		if err != nil {
+			return "", err
+		}
+		rdb = node
+	}
+	return rdb.Info(ctx).Result()
 }
 
 // proveWriting does the two things that everything kept needs: it writes, a key
@@ -70,8 +86,8 @@ func proveWriting(ctx context.Context, rdb redis.UniversalClient, address string
 // oldestRedis is the first major version with all that the scripts rely on.
 const oldestRedis = 7
 
-// judgeRedis reads what INFO says.
-func judgeRedis(address string, info map[string]string) []finding {
+// judgeRedis reads what INFO says; cluster is whether redis.url names a Cluster.
+func judgeRedis(address string, info map[string]string, cluster bool) []finding {
 	findings := []finding{{fine, redisItem, fmt.Sprintf("Redis %s at %s", info["redis_version"], address), ""}}
 	add := func(v verdict, detail, advice string) {
 		findings = append(findings, finding{v, redisItem, detail, advice})
@@ -83,8 +99,10 @@ func judgeRedis(address string, info map[string]string) []finding {
 	if role := info["role"]; role != "" && role != "master" {
 		add(failed, "it is a replica and takes no writes", "name the master in redis.url")
 	}
-	if info["cluster_enabled"] == "1" {
-		add(failed, "it is a node of a Cluster, which is not available yet", "name a Redis of its own")
+	if member := info["cluster_enabled"] == "1"; member && !cluster {
+		add(failed, "it is a node of a Cluster", "name several of its nodes in redis.url: redis://host:port,host:port")
+	} else if cluster && !member {
+		add(failed, "it is no node of a Cluster", "name one address in redis.url")
 	}
 	if info["aof_enabled"] == "0" {
 		add(warning, "appendonly is off: a crash of Redis loses texts that were promised to callers", "set appendonly yes in redis.conf")

@@ -214,7 +214,7 @@ func TestJudgeRedis(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := worst(judgeRedis("here", parseInfo(good+test.extra)))
+			f := worst(judgeRedis("here", parseInfo(good+test.extra), false))
 			require.Equal(t, test.verdict, f.verdict)
 			require.Contains(t, f.detail, test.detail)
 		})
@@ -287,7 +287,7 @@ redis: {url: %q}
 admin:
   tokens: [{name: ops, role: admin, hash: %q}]
 public: {url: "https://192.0.2.1"}
-sms: {provider: sandbox}
+sms: {provider: sandbox, originator: "+18885550100"}
 `, url, redis.URL(), config.HashToken("x")), 0o600))
 	}
 	write(ari.URL + "/ari/")

@@ -110,12 +110,22 @@ func (w *world) configure(t *testing.T, ports []int, more []string) {
 		"DEFLECTD_SMS_ORIGINATOR=Acme",
 		"DEFLECTD_SMS_MESSAGEBIRD_ACCESS_KEY=" + w.provider.AccessKey,
 		"DEFLECTD_SMS_MESSAGEBIRD_URL=" + w.provider.URL,
+		"DEFLECTD_SMS_MESSAGEBIRD_NUMBERS_URL=" + w.provider.URL + "/v1",
+		"DEFLECTD_SMS_MESSAGEBIRD_SIGNING_KEY=" + signingKey,
 		"DEFLECTD_NUMBERS_REGION=US",
 		"DEFLECTD_NUMBERS_COUNTRIES=US",
 		"DEFLECTD_NUMBERS_OWN=" + ownNumber,
 		"DEFLECTD_LOG_LEVEL=debug",
+		// The callers of most tests come from few ranges and call often.
+		"DEFLECTD_LIMITS_COOLDOWN=0s", "DEFLECTD_LIMITS_PER_CALLER_PER_DAY=0", "DEFLECTD_LIMITS_PER_PREFIX_PER_HOUR=0",
+		"DEFLECTD_LIMITS_SEGMENTS_PER_DAY=0", "DEFLECTD_LIMITS_SURGE_CALLS=0",
+		// A machine that runs all tests at once may be slow.
+		"DEFLECTD_LIMITS_LOOKUP=1s",
 	}, more...)
 }
+
+// signingKey is what the provider signs webhooks with, where it does.
+const signingKey = "end-to-end-signing-key"
 
 // ownNumber is in numbers.own of every world.
 const ownNumber = "+12025550199"

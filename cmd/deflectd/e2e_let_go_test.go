@@ -101,7 +101,11 @@ func testPassed(t *testing.T, w *world) {
 			record := w.ended(t, c, report.Passed, test.reason)
 			a := w.letGo(t, r, record, "ivr", "")
 			require.Equal(t, "Ring", a.State, "it was answered")
-			require.Equal(t, []string{"let go"}, steps(record))
+			want := []string{"let go"}
+			if test.reason == report.ANIOwnNumber || test.reason == report.CountryNotAllowed {
+				want = []string{"refused " + string(test.reason), "let go"}
+			}
+			require.Equal(t, want, steps(record))
 			w.noText(t, test.caller.From)
 			w.noText(t, test.caller.PAI)
 			if test.reason == report.ANIWithheld {

@@ -107,7 +107,7 @@ func TestSandbox(t *testing.T) {
 	m := w.message(t, w.ended(t, c, report.Deflected, report.Released).Message, message.Delivered)
 	require.Equal(t, caller, m.To)
 	require.Equal(t, "sandbox", m.Provider)
-	require.Equal(t, message.Compose(&c, m.URL), m.Text)
+	require.Equal(t, message.Compose(&c, m.URL, nil), m.Text)
 	require.Equal(t, http.StatusFound, request(t, http.MethodGet, m.URL, "", phoneBrowser).status)
 	w.noText(t, caller)
 	w.audit(t, d, 0)

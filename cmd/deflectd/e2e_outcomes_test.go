@@ -165,7 +165,7 @@ func (w *world) sent(t *testing.T, c campaigns.Campaign, caller string, m messag
 	validity := time.Duration(c.Validity)
 	require.Equal(t, []string{caller[1:]}, text.Recipients)
 	require.Equal(t, originator, text.Originator)
-	require.Equal(t, message.Compose(&c, m.URL), text.Body)
+	require.Equal(t, message.Compose(&c, m.URL, nil), text.Body)
 	require.Equal(t, w.public+"/"+m.Link, m.URL)
 	require.Len(t, m.Link, 11)
 	require.Contains(t, text.Body, m.URL)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/admin"
 )
 
@@ -30,7 +31,17 @@ type health struct {
 }
 
 func newHealth(d *daemon) *health {
-	return &health{daemon: d, gauge: promauto.With(d.registry).NewGauge(prometheus.GaugeOpts{
+	metrics := promauto.With(d.registry)
+	metrics.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "deflectd_provider_up",
+		Help: "Whether the SMS provider takes texts, as far as is known; 0 while it fails so often that they wait.",
+	}, func() float64 {
+		if d.outbox.ProviderUp() {
+			return 1
+		}
+		return 0
+	})
+	return &health{daemon: d, gauge: metrics.NewGauge(prometheus.GaugeOpts{
 		Name: "deflectd_redis_up",
 		Help: "Whether Redis answered the last time it was asked.",
 	})}
@@ -54,10 +65,12 @@ func (h *health) run(ctx context.Context) error {
 	}
 }
 
+// ping asks for one of our keys: of a Cluster only the node that has them
+// counts.
 func (h *health) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, redisProbeTimeout)
 	defer cancel()
-	return h.redis.Ping(ctx).Err()
+	return h.redis.Exists(ctx, campaigns.ServiceKey).Err()
 }
 
 // heard takes note of an answer of Redis. One that is late once may only be

@@ -17,9 +17,13 @@ import (
 	"deflectd/ari"
 	"deflectd/campaigns"
 	"deflectd/campaigns/admin"
+	"deflectd/campaigns/guard"
+	"deflectd/campaigns/inbound"
 	"deflectd/campaigns/link"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
+	"deflectd/campaigns/sender"
 	"deflectd/config"
 	"deflectd/intercept"
 )
@@ -82,7 +86,11 @@ type daemon struct {
 	store     *campaigns.Store
 	directory *campaigns.Directory
 	provider  provider
+	senders   *sender.Senders
+	optOuts   *optout.List
+	guards    *guard.Guards
 	outbox    *message.Outbox
+	inbox     *inbound.Inbox
 	recorder  *report.Recorder
 	calls     *intercept.Interceptor
 	nodes     []node
@@ -106,6 +114,9 @@ func (d *daemon) parts() []part {
 		{name: "redis probe", run: d.health.run, budget: time.Second},
 		{name: "call records", run: d.recorder.Run, budget: 7 * time.Second},
 		{name: "campaign directory", run: d.directory.Run, budget: 2 * time.Second},
+		{name: "senders", run: d.senders.Run, budget: 2 * time.Second},
+		{name: "opt-outs", run: d.optOuts.Run, budget: 3 * time.Second},
+		{name: "guards", run: d.guards.Run, budget: 2 * time.Second},
 		{name: "sms provider", run: d.runProvider, budget: 2 * time.Second},
 		{name: "outbox", run: d.outbox.Run, budget: 7 * time.Second},
 		{name: "admin listener", run: d.admin.serve, budget: 3 * time.Second},
@@ -164,7 +175,7 @@ func assemble(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*da
 	}
 	d.registry.MustRegister(buildInfo(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, step := range []func(context.Context) error{d.makeTexts, d.makeCalls, d.makeNodes, d.listen} {
+	for _, step := range []func(context.Context) error{d.makeRules, d.makeTexts, d.makeCalls, d.makeNodes, d.listen} {
 		if err := step(ctx); err != nil {
 			_ = rdb.Close()
 			return nil, err
@@ -173,30 +184,72 @@ func assemble(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*da
 	return d, nil
 }
 
-// makeTexts makes what sends texts.
-func (d *daemon) makeTexts(context.Context) (err error) {
-	d.provider, err = newProvider(d.cfg, d.secret.value, d.registry, d.logger)
+// makeRules makes what says who is texted, how often, and from which number.
+func (d *daemon) makeRules(context.Context) (err error) {
+	d.directory = campaigns.NewDirectory(d.store, campaigns.DirectoryOptions{
+		Region: d.cfg.Numbers.Region, Own: d.cfg.Numbers.Own, Logger: d.logger, Registerer: d.registry,
+	})
+	d.provider, err = newProvider(d.cfg, d.secret.value, d.logger)
 	if err != nil {
 		return err
 	}
-	d.outbox, err = message.NewOutbox(message.Options{
-		Redis: d.redis, Provider: d.provider, PublicURL: d.cfg.Public.URL, Originator: d.cfg.SMS.Originator,
-		Retention: d.cfg.Retention.Messages, Logger: d.logger, Registerer: d.registry,
+	d.senders = sender.New(sender.Options{
+		Redis: d.redis, Configured: d.cfg.SMS.Originator, Numbers: d.provider.numbers, Campaigns: d.store,
+		Logger: d.logger, Registerer: d.registry,
+	})
+	d.optOuts = optout.New(optout.Options{
+		Redis: d.redis, Secret: d.secret.value, Logger: d.logger, Registerer: d.registry,
+	})
+	d.guards, err = guard.New(guard.Options{
+		Redis: d.redis, Policy: d.policy(), Own: d.own, Secret: d.secret.value,
+		Timeout: d.cfg.Limits.Lookup,
+		Logger:  d.logger, Registerer: d.registry,
 	})
 	return err
 }
 
+// own says whether a number is one of ours: one that is called, or one that
+// texts come from.
+func (d *daemon) own(e164 string) bool { return d.directory.Own(e164) || d.senders.Own(e164) }
+
+// policy is what the configuration says of where and how often texts may go.
+func (d *daemon) policy() guard.Policy {
+	limits := d.cfg.Limits
+	return guard.Policy{
+		Countries: d.cfg.Numbers.Countries, Cooldown: limits.Cooldown,
+		PerCallerPerDay: limits.PerCallerPerDay, PerPrefixPerHour: limits.PerPrefixPerHour,
+		SegmentsPerDay: limits.SegmentsPerDay, SurgeCalls: limits.SurgeCalls, Suppress: limits.Suppression,
+	}
+}
+
+// makeTexts makes what sends texts, and what takes those that people send back.
+func (d *daemon) makeTexts(context.Context) (err error) {
+	d.outbox, err = message.NewOutbox(message.Options{
+		Redis: d.redis, Provider: d.provider, PublicURL: d.cfg.Public.URL,
+		Guards: d.guards, OptOuts: d.optOuts, Senders: d.senders, Secret: d.secret.value,
+		TextsPerSecond: float64(d.cfg.SMS.TextsPerSecond), Retention: d.cfg.Retention.Messages,
+		Logger: d.logger, Registerer: d.registry,
+	})
+	if err != nil {
+		return err
+	}
+	replies := d.cfg.SMS.Replies
+	d.inbox = inbound.New(inbound.Options{
+		Redis: d.redis, Secret: d.secret.value, OptOuts: d.optOuts, Reply: d.outbox.Reply, Region: d.cfg.Numbers.Region,
+		Replies: inbound.Replies{Stopped: replies.Stopped, Started: replies.Started, Help: replies.Help},
+		Logger:  d.logger, Registerer: d.registry,
+	})
+	return nil
+}
+
 // makeCalls makes what handles calls.
 func (d *daemon) makeCalls(context.Context) error {
-	d.directory = campaigns.NewDirectory(d.store, campaigns.DirectoryOptions{
-		Region: d.cfg.Numbers.Region, Own: d.cfg.Numbers.Own, Logger: d.logger, Registerer: d.registry,
-	})
 	d.recorder = report.NewRecorder(report.Options{
 		Redis: d.redis, Retention: d.cfg.Retention.Calls, Logger: d.logger, Registerer: d.registry,
 	})
 	d.calls = intercept.New(intercept.Options{
 		Directory: d.directory, Outbox: d.outbox, Recorder: d.recorder, Secret: d.secret.value,
-		Region: d.cfg.Numbers.Region, Countries: d.cfg.Numbers.Countries,
+		Guards: d.guards, OptOuts: d.optOuts, Senders: d.senders, Region: d.cfg.Numbers.Region,
 		MaxCalls: d.cfg.Calls.Max, Grace: d.cfg.Calls.Drain, Latency: d.latency,
 		StoreUp: func() bool { return d.health.redisUp.Load() },
 		Logger:  d.logger, Registerer: d.registry,
@@ -257,7 +310,10 @@ func (d *daemon) listen(ctx context.Context) (err error) {
 		return err
 	}
 	mux := http.NewServeMux()
-	d.provider.mount(mux, d.outbox)
+	if err := d.provider.mount(mux, d); err != nil {
+		_ = d.admin.socket.Close()
+		return err
+	}
 	mux.Handle("/", link.NewHandler(link.HandlerOptions{
 		Redis: d.redis, Logger: d.logger, Registerer: d.registry,
 	}))
@@ -276,8 +332,8 @@ func (d *daemon) api() http.Handler {
 	}
 	return admin.Handler(admin.Options{
 		Campaigns: d.store, Outbox: d.outbox, Recorder: d.recorder, Active: d.calls.Active,
-		Rules:     campaigns.Rules{Region: d.cfg.Numbers.Region, Originator: d.cfg.SMS.Originator},
-		Countries: d.cfg.Numbers.Countries, Own: d.directory.Own,
+		OptOuts: d.optOuts, Guards: d.guards, Senders: d.senders, InboundURL: d.provider.inboundURL,
+		Rules:  campaigns.Rules{Region: d.cfg.Numbers.Region},
 		Tokens: tokens, Health: d.health.now, Profiling: d.cfg.Admin.Pprof,
 		Logger: d.logger, Registerer: d.registry, Gatherer: d.registry,
 	})

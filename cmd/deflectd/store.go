@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -18,13 +19,19 @@ const (
 	redisTimeout  = 500 * time.Millisecond
 	redisRetries  = 1
 	redisPoolSize = 64
+	// A Cluster tells where a key has moved to; once is the rule, twice while it
+	// fails over.
+	redisRedirects = 2
 )
 
 // openRedis makes the one client; it does not connect yet.
 func openRedis(cfg config.Redis) (redis.UniversalClient, error) {
 	o, err := cfg.Options()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("redis.url %w", err)
+	}
+	if o.Cluster != nil {
+		return openCluster(o), nil
 	}
 	o.ContextTimeoutEnabled = true
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
@@ -32,7 +39,19 @@ func openRedis(cfg config.Redis) (redis.UniversalClient, error) {
 	o.PoolSize, o.MinIdleConns = redisPoolSize, 4
 	o.MaxRetries = redisRetries
 	o.DialerRetries = 1 // a port that nobody listens on is no reason to keep a caller waiting
-	return redis.NewClient(o), nil
+	return redis.NewClient(o.Options), nil
+}
+
+// openCluster makes a client for the nodes of a Cluster. All keys share one
+// slot, so one node does the work and its replicas take over from it.
+func openCluster(o config.RedisOptions) redis.UniversalClient {
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: o.Cluster, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+		ContextTimeoutEnabled: true,
+		DialTimeout:           redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout,
+		PoolTimeout: redisTimeout, PoolSize: redisPoolSize,
+		MaxRedirects: redisRedirects, DialerRetries: 1,
+	})
 }
 
 // secret is the service's secret, read from Redis as soon as it is there.

@@ -1,7 +1,8 @@
-// Command bench measures what a call costs: the same call (answer, one second
-// of sound, hang up) on one real Asterisk through the dialplan alone, through a
-// minimal FastAGI server, and through deflectd with everything on. It prints a
-// table and keeps it in docs/performance.md.
+// Command bench measures what a call and a text cost. The call (answer, one
+// second of sound, hang up) goes on one real Asterisk through the dialplan
+// alone, through a minimal FastAGI server, and through deflectd with everything
+// on; the text through deflectd's outbox, beside a bare loop of HTTP posts. It
+// prints tables and keeps them in docs/performance.md.
 //
 // Callers, Asterisk, Redis, provider and deflectd share the machine, so only
 // the ratios within one run mean something.
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -22,16 +24,24 @@ import (
 
 func main() {
 	fastagi := flag.String("fastagi", "", "be the FastAGI server on this `address` (the benchmark starts itself so)")
+	standIn := flag.String("stand-in", "", "be the provider on this `address`, likewise")
+	work := flag.String("worker", "", "send texts as this `order` says, likewise")
 	short := flag.Bool("short", false, "a few seconds of everything: to see that it works, not to measure")
-	page := flag.String("write", "docs/performance.md", "the `file` whose table is replaced; empty for none")
+	page := flag.String("write", "docs/performance.md", "the `file` whose tables are replaced; empty for none")
 	keep := flag.String("dir", "", "`folder` for the data and logs of everything that runs; kept afterwards")
+	only := flag.String("only", "", "measure `calls` or texts, and not the other")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
-	if *fastagi != "" {
+	switch {
+	case *fastagi != "":
 		err = serveFastAGI(ctx, *fastagi, strings.TrimPrefix(lab.SoundSecond, "sound:"))
-	} else {
-		err = run(ctx, *keep, *page, *short)
+	case *standIn != "":
+		err = serveStandIn(ctx, *standIn)
+	case *work != "":
+		err = serveWorker(ctx, *work)
+	default:
+		err = run(ctx, *keep, *page, *only, *short)
 	}
 	stop()
 	if err != nil {
@@ -62,15 +72,51 @@ func newPlan(short bool) plan {
 	}
 }
 
-func run(ctx context.Context, dir, page string, short bool) (err error) {
-	if _, err := lab.Find(); err != nil {
-		return err
+func run(ctx context.Context, dir, page, only string, short bool) (err error) {
+	if short {
+		page = ""
 	}
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "deflectd-bench-"); err != nil {
 			return err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
+	}
+	for _, part := range []struct {
+		name string
+		run  func(ctx context.Context, dir string, short bool) (table string, err error)
+	}{{"texts", runTexts}, {"calls", runCalls}} {
+		if only != "" && only != part.name {
+			continue
+		}
+		table, err := part.run(ctx, filepath.Join(dir, part.name), short)
+		if err != nil {
+			return err
+		}
+		fmt.Println()
+		fmt.Print(table)
+		if page == "" {
+			continue
+		}
+		if err := keepTable(page, part.name, table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runTexts(ctx context.Context, dir string, short bool) (string, error) {
+	say("texts, through deflectd's outbox and with bare posts in turn")
+	results, err := benchTexts(ctx, dir, newTextPlan(short))
+	if err != nil {
+		return "", err
+	}
+	return results.table(), nil
+}
+
+func runCalls(ctx context.Context, dir string, short bool) (table string, err error) {
+	if _, err := lab.Find(); err != nil {
+		return "", err
 	}
 	say("starting Asterisk, Redis, the provider, FastAGI and deflectd")
 	r, err := startRig(ctx, dir)
@@ -80,19 +126,13 @@ func run(ctx context.Context, dir, page string, short bool) (err error) {
 		}
 	}()
 	if err != nil {
-		return err
+		return "", err
 	}
 	results, err := r.measure(ctx, newPlan(short))
 	if err != nil {
-		return err
+		return "", err
 	}
-	table := results.table()
-	fmt.Println()
-	fmt.Print(table)
-	if page == "" || short {
-		return nil
-	}
-	return keepTable(page, table)
+	return results.table(), nil
 }
 
 // results are all figures of a run.

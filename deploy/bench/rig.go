@@ -90,21 +90,31 @@ exten => AGI_EXTENSION,1,AGI(agi://ADDRESS/call)
 // startFastAGI runs this very program as the FastAGI server, in a process of
 // its own, so that its processor time can be told from the benchmark's.
 func (r *rig) startFastAGI(ctx context.Context, address string) (*lab.Program, error) {
+	p, err := startSelf(r.dir, "fastagi", "-fastagi", address)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Ready(ctx, dials(address))
+}
+
+// startSelf runs this very program as another of its parts.
+func startSelf(dir, name string, args ...string) (*lab.Program, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p, err := lab.StartProgram("fastagi", filepath.Join(r.dir, "fastagi.log"), nil, self, "-fastagi", address)
-	if err != nil {
-		return nil, err
-	}
-	return p, p.Ready(ctx, func(ctx context.Context) error {
+	return lab.StartProgram(name, filepath.Join(dir, name+".log"), nil, append([]string{self}, args...)...)
+}
+
+// dials complains unless somebody listens on the address.
+func dials(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			err = conn.Close()
 		}
 		return err
-	})
+	}
 }
 
 func (r *rig) startDeflectd(ctx context.Context, admin, public string) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -55,22 +54,23 @@ func orNone(is bool, ms float64) string {
 	return fmt.Sprintf("%.2f", ms)
 }
 
-// The table stands between these two lines of the page.
+// A table stands between these two lines of the page.
 const (
-	tableBegin = "<!-- bench: what follows is written by `make bench` -->\n"
+	tableBegin = "<!-- bench %s: what follows is written by `make bench` -->\n"
 	tableEnd   = "<!-- bench: end -->\n"
 )
 
-// keepTable replaces the table in the page.
-func keepTable(path, table string) error {
+// keepTable replaces the table of that name in the page.
+func keepTable(path, name, table string) error {
 	page, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("keeping the table: %w", err)
 	}
-	before, rest, found := strings.Cut(string(page), tableBegin)
+	begin := fmt.Sprintf(tableBegin, name)
+	before, rest, found := strings.Cut(string(page), begin)
 	_, after, ended := strings.Cut(rest, tableEnd)
 	if !found || !ended {
-		return errors.New("keeping the table: " + path + " has no place for it")
+		return fmt.Errorf("keeping the table: %s has no place for that of %s", path, name)
 	}
-	return os.WriteFile(path, []byte(before+tableBegin+"\n"+table+"\n"+tableEnd+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+"\n"+table+"\n"+tableEnd+after), 0o644)
 }

@@ -116,7 +116,7 @@ const configuration = `asterisk:
 redis: {url: "%s"}
 admin: {listen: "%s"}
 public: {listen: "%s", url: "http://%s"}
-sms: {provider: sandbox, originator: Acme}
+sms: {provider: sandbox, originator: "+18885550100"}
 numbers: {region: US, countries: [US]}
 `
 

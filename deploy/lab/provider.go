@@ -18,7 +18,7 @@ import (
 
 // Provider is a stand-in for the REST API of MessageBird: it takes texts at
 // POST /messages, answers as MessageBird does or as it is told to, remembers
-// everything, and sends delivery reports on demand.
+// everything, and sends delivery reports, on demand or by itself.
 type Provider struct {
 	URL       string // base URL, as in the configuration
 	AccessKey string // what Authorization must carry
@@ -29,18 +29,24 @@ type Provider struct {
 	wg     sync.WaitGroup
 	stop   chan struct{} // closed by Stop: hanging requests end
 
+	numbers numberStock
+
 	mu       sync.Mutex
 	steady   Behaviour
 	next     []Behaviour
+	choose   func(TextRequest) Behaviour // instead of steady, where there is one
 	requests []TextRequest
 	changed  chan struct{} // closed and made anew with every request
+
+	reporting reporting
 }
 
 // TextRequest is one request for a text, with all its fields.
 type TextRequest struct {
 	At         time.Time `json:"-"`
 	Status     int       `json:"-"` // what was answered; 0 if nothing was
-	ID         string    `json:"-"` // the id that was answered with 201
+	ID         string    `json:"-"` // its id, where it was taken; only a 201 tells it
+	Taken      bool      `json:"-"` // it will be sent, whatever was answered
 	Originator string    `json:"originator"`
 	Body       string    `json:"body"`
 	Recipients []string  `json:"recipients"`
@@ -81,6 +87,7 @@ func (p *Provider) Stop() error {
 		close(p.stop)
 	}
 	p.mu.Unlock()
+	p.reporting.end()
 	err := p.Refuse()
 	p.held.release()
 	return err
@@ -117,6 +124,7 @@ func (p *Provider) Accept() error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /messages", p.take)
 	mux.HandleFunc("GET /balance", p.balance)
+	p.mountNumbers(mux)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	p.server = server
 	p.wg.Go(func() { _ = server.Serve(listener) })
@@ -127,7 +135,15 @@ func (p *Provider) Accept() error {
 func (p *Provider) Behave(b Behaviour) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.steady, p.next = b, nil
+	p.steady, p.next, p.choose = b, nil, nil
+}
+
+// Choose has each request from now on answered as the function says, which is
+// asked for one at a time.
+func (p *Provider) Choose(behaviour func(TextRequest) Behaviour) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next, p.choose = nil, behaviour
 }
 
 // Then says how the next requests are answered, one each; those after them are
@@ -197,17 +213,17 @@ func (p *Provider) take(w http.ResponseWriter, r *http.Request) {
 		writeErrors(w, http.StatusBadRequest, 9, "the body is not readable: "+err.Error(), "")
 		return
 	}
-	b := p.behaviour()
-	text.At, text.Status = time.Now(), b.Status
+	b := p.behaviour(text)
+	text.At, text.Status, text.Taken = time.Now(), b.Status, b.Takes
+	stayed := p.wait(r, b)
 	switch {
-	case b.Silent || b.HangUp:
+	case b.Silent || b.HangUp || !stayed:
 		text.Status = 0
 	case b.Status == 0:
-		text.Status = http.StatusCreated
-		text.ID = strings.ToLower(rand.Text() + rand.Text())[:32]
+		text.Status, text.Taken = http.StatusCreated, true
 	}
-	if !p.wait(r, b) {
-		text.Status, text.ID = 0, ""
+	if text.Taken {
+		text.ID = strings.ToLower(rand.Text() + rand.Text())[:32]
 	}
 	p.record(text)
 	p.answer(w, r, b, text)
@@ -230,23 +246,30 @@ func (p *Provider) wait(r *http.Request, b Behaviour) bool {
 	return false
 }
 
-func (p *Provider) behaviour() Behaviour {
+func (p *Provider) behaviour(text TextRequest) Behaviour {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.next) == 0 {
+	switch {
+	case len(p.next) > 0:
+		b := p.next[0]
+		p.next = p.next[1:]
+		return b
+	case p.choose != nil:
+		return p.choose(text)
+	default:
 		return p.steady
 	}
-	b := p.next[0]
-	p.next = p.next[1:]
-	return b
 }
 
 func (p *Provider) record(text TextRequest) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.requests = append(p.requests, text)
 	close(p.changed)
 	p.changed = make(chan struct{})
+	p.mu.Unlock()
+	if text.Taken {
+		p.reporting.begin(text)
+	}
 }
 
 func (p *Provider) answer(w http.ResponseWriter, r *http.Request, b Behaviour, text TextRequest) {

@@ -15,6 +15,7 @@ type Behaviour struct {
 	Delay       time.Duration // before the answer
 	Silent      bool          // accepts the request and never answers
 	HangUp      bool          // accepts the request and closes the connection
+	Takes       bool          // the text is taken, whatever is answered and whoever hears it
 	Status      int           // an HTTP error status; 0 takes the text
 	Code        int           // MessageBird's code in the error
 	Description string
@@ -53,6 +54,13 @@ func Silent() Behaviour { return Behaviour{Silent: true} }
 
 // HangsUp accepts the request and closes the connection without an answer.
 func HangsUp() Behaviour { return Behaviour{HangUp: true} }
+
+// Taking is the behaviour b of a provider that has taken the text all the same:
+// only a delivery report tells.
+func Taking(b Behaviour) Behaviour {
+	b.Takes = true
+	return b
+}
 
 // DeliveryReport is what MessageBird reports of a text to its reportUrl.
 type DeliveryReport struct {

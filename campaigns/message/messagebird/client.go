@@ -1,5 +1,3 @@
-// Package messagebird sends texts through the MessageBird REST API, as its Go
-// library speaks it, and takes its delivery reports.
 package messagebird
 
 import (
@@ -33,6 +31,9 @@ const (
 type Options struct {
 	AccessKey string
 	URL       string // base URL; the public service's when empty
+	// NumbersURL is the base URL of the Numbers API; the public service's when
+	// empty.
+	NumbersURL string
 	// Connections is how many idle connections are kept; 256 when zero.
 	Connections int
 }
@@ -40,9 +41,10 @@ type Options struct {
 // Client speaks HTTP with MessageBird for the library, whose own client knows
 // no context, reads without limit and throws the status away.
 type Client struct {
-	key  string
-	base string
-	http *http.Client
+	key     string
+	base    string
+	numbers string
+	http    *http.Client
 }
 
 // NewClient makes a Client. Close gives its connections back.
@@ -50,9 +52,14 @@ func NewClient(o Options) (*Client, error) {
 	if o.URL == "" {
 		o.URL = messagebird.Endpoint
 	}
-	u, err := url.Parse(o.URL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, errors.New("make MessageBird client: the URL must be an absolute one of http or https")
+	if o.NumbersURL == "" {
+		o.NumbersURL = numbersRoot
+	}
+	for _, base := range []string{o.URL, o.NumbersURL} {
+		u, err := url.Parse(base)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return nil, errors.New("make MessageBird client: the URL must be an absolute one of http or https")
+		}
 	}
 	if o.AccessKey == "" {
 		return nil, errors.New("make MessageBird client: an access key is needed")
@@ -62,8 +69,9 @@ func NewClient(o Options) (*Client, error) {
 	}
 	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 15 * time.Second}
 	return &Client{
-		key:  o.AccessKey,
-		base: strings.TrimRight(o.URL, "/"),
+		key:     o.AccessKey,
+		base:    strings.TrimRight(o.URL, "/"),
+		numbers: strings.TrimRight(o.NumbersURL, "/"),
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
@@ -169,7 +177,9 @@ func (b bound) Request(v any, method, path string, data any) error {
 
 // request makes the HTTP request.
 func (b bound) request(method, path string, data any) (*http.Request, error) {
-	if !strings.HasPrefix(path, "https://") && !strings.HasPrefix(path, "http://") {
+	if below, ok := strings.CutPrefix(path, numbersRoot+"/"); ok {
+		path = b.numbers + "/" + below
+	} else if !strings.HasPrefix(path, "https://") && !strings.HasPrefix(path, "http://") {
 		path = b.base + "/" + path
 	}
 	var body io.Reader

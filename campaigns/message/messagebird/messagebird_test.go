@@ -20,12 +20,9 @@ import (
 	messagebird "github.com/messagebird/go-rest-api/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns/message"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var testSecret = []byte("0123456789abcdef0123456789abcdef")
 

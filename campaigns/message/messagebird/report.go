@@ -3,23 +3,18 @@ package messagebird
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"deflectd/campaigns/message"
 )
 
-// maxField is the longest value of a report that is looked at: a reference has
-// at most 128 characters.
-const maxField = 128
-
 // ReportPattern is where the Reports belong on the public listener's ServeMux.
-const ReportPattern = "GET " + reportPath + "{token}"
+const ReportPattern = "GET " + reportPath + "{token...}"
 
 // states are the statuses of a delivery report. The first three are on the way.
 var states = map[string]message.State{
@@ -31,108 +26,60 @@ var states = map[string]message.State{
 	"delivery_failed": message.Failed,
 }
 
-// reasons are what a report may say of a text that did not arrive.
-var reasons = map[string]string{
-	"unknown subscriber":       "unknown_subscriber",
-	"unavailable subscriber":   "unavailable_subscriber",
-	"unidentified subscriber":  "unknown_subscriber",
-	"carrier rejected":         "carrier_rejected",
-	"capacity limit reached":   "capacity_limit",
-	"received network error":   "network_error",
-	"insufficient balance":     "no_balance",
-	"opted out":                "opted_out",
-	"generic delivery failure": "undelivered",
-}
-
-// optedOut is the statusErrorCode of a recipient that has opted out.
-const optedOut = "103"
-
-// What became of a report, as counted.
-const (
-	taken          = "taken"
-	badToken       = "bad_token"
-	noSecret       = "no_secret"
-	unknownStatus  = "unknown_status"
-	unknownMessage = "unknown_message"
-	storeDown      = "store_down"
-)
-
 // Reports takes MessageBird's delivery reports:
 //
 //	GET /webhooks/messagebird/report/{token}?id=…&reference=…&status=…&statusReason=…&statusErrorCode=…
 //
-// It answers 200 to whatever the right token comes with, for MessageBird
-// repeats a report until then; 401 to any other token; and 503 when the report
-// could not be written, or not be told from a forged one because the service
-// secret is not known yet, and should come again.
+// What is genuine, and how it is answered, says the documentation of the
+// package. Reports may repeat and come in any order.
 type Reports struct {
-	secret  func() []byte
-	report  func(context.Context, message.Report) error
-	log     *slog.Logger
-	results *prometheus.CounterVec
+	*webhook
+	report func(context.Context, message.Report) error
 }
 
-// NewReports hands every genuine report to report.
-func NewReports(secret func() []byte, report func(context.Context, message.Report) error, log *slog.Logger, r prometheus.Registerer) *Reports {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// NewReports hands every genuine report to report, whose errors say that the
+// report should come again, but for message.ErrNotFound.
+func NewReports(o WebhookOptions, report func(context.Context, message.Report) error) (*Reports, error) {
+	h, err := newWebhook(o, http.MethodGet, prometheus.CounterOpts{
+		Name: "deflectd_messagebird_reports_total",
+		Help: "Delivery reports from MessageBird, by what became of them.",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take delivery reports: %w", err)
 	}
-	return &Reports{
-		secret: secret, report: report, log: log,
-		results: promauto.With(r).NewCounterVec(prometheus.CounterOpts{
-			Name: "deflectd_messagebird_reports_total",
-			Help: "Delivery reports from MessageBird, by what became of them.",
-		}, []string{"result"}),
-	}
+	return &Reports{webhook: h, report: report}, nil
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, "only GET", http.StatusMethodNotAllowed)
-		return
+	// Whatever of a query cannot be read is not there; of a parameter that is
+	// there twice, the first counts: for the token and for the report.
+	query, _ := url.ParseQuery(r.URL.RawQuery)
+	reference := query.Get("reference")
+	genuine := func(secret []byte) bool {
+		given, _ := strings.CutPrefix(r.URL.Path, reportPath)
+		return len(reference) <= maxField && validToken(secret, reference, given)
 	}
-	result := h.take(r)
-	h.results.WithLabelValues(result).Inc()
-	switch result {
-	case badToken:
-		http.Error(w, "not a report of ours", http.StatusUnauthorized)
-	case storeDown, noSecret:
-		w.Header().Set("Retry-After", "10")
-		http.Error(w, "not now", http.StatusServiceUnavailable)
-	default:
-		_, _ = w.Write([]byte("OK\n"))
-	}
+	h.serve(w, r, genuine, func(ctx context.Context, _ []byte) result { return h.take(ctx, query) })
 }
 
-// take reads one report and says what became of it.
-func (h *Reports) take(r *http.Request) string {
-	given, _ := strings.CutPrefix(r.URL.Path, reportPath)
-	// Whatever of a query cannot be read is not there.
-	query, _ := url.ParseQuery(r.URL.RawQuery)
-	id := query.Get("reference")
-	secret := h.secret()
-	switch {
-	case len(id) > maxField:
-		return badToken
-	case len(secret) == 0:
-		return noSecret
-	case !validToken(secret, id, given):
-		return badToken
-	}
+// take takes one report that is genuine.
+func (h *Reports) take(ctx context.Context, query url.Values) result {
 	report, ok := parseReport(query)
-	if !ok {
-		h.log.Warn("a delivery report has an unknown status", "message", id)
+	switch {
+	case !isID(report.Message):
+		return unknownMessage
+	case !ok:
+		h.log.WarnContext(ctx, "a delivery report has an unknown status", "message", report.Message)
 		return unknownStatus
 	}
-	switch err := h.report(r.Context(), report); {
+	switch err := h.report(ctx, report); {
 	case err == nil:
 		return taken
 	case errors.Is(err, message.ErrNotFound):
 		return unknownMessage
 	default:
-		h.log.Warn("a delivery report could not be taken", "message", id, "error", err)
+		h.log.WarnContext(ctx, "a delivery report could not be taken", "message", report.Message, "error", err)
 		return storeDown
 	}
 }
@@ -140,30 +87,31 @@ func (h *Reports) take(r *http.Request) string {
 // parseReport reads the query of a delivery report; it answers false for a
 // status that is not known.
 func parseReport(query url.Values) (message.Report, bool) {
+	report := message.Report{Message: query.Get("reference")}
 	state, ok := states[query.Get("status")]
 	if !ok {
-		return message.Report{}, false
+		return report, false
 	}
-	report := message.Report{Message: query.Get("reference"), State: state}
+	report.State = state
 	if id := query.Get("id"); len(id) <= maxField {
 		report.ProviderID = id
 	}
 	if state == message.Failed || state == message.Expired {
-		report.Reason = reason(state, query.Get("statusReason"), query.Get("statusErrorCode"))
+		why := failureOf(state, query.Get("statusErrorCode"), query.Get("statusReason"))
+		report.Reason = why.reason
+		// What expired may only have been sent too late.
+		report.Permanent = why.permanent && state == message.Failed
 	}
 	return report, true
 }
 
-// reason is why a text did not arrive, in a word of ours.
-func reason(s message.State, said, code string) string {
-	if code == optedOut {
-		return "opted_out"
+// isID tells what may be the id of a message from what certainly is none: texts
+// that others send through the same account have references of their own.
+func isID(s string) bool {
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+			return false
+		}
 	}
-	if known, ok := reasons[strings.ToLower(said)]; ok {
-		return known
-	}
-	if s == message.Expired {
-		return "expired"
-	}
-	return "undelivered"
+	return s != "" && len(s) <= maxField
 }

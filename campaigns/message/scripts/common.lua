@@ -1,4 +1,12 @@
--- Put in front of every script: the clock, and the one way to change a state.
+-- Put in front of every script: the clock, the one way to change a state, and
+-- the queue, whose keys all scripts know (they share the hash slot of KEYS):
+--   LIVE, LISTS  the ids of all messages that are queued or sending, by when they
+--                are due (Unix ms), which is the end of the lease for those that
+--                a worker holds; in two lanes, for texts that somebody waits for
+--                and for those of lists
+--   QUEUED       the ids of those that are queued, by when they were made
+--   DOUBTED      the ids of those that are unknown and will be sent once more, by
+--                when
 
 -- The most changes a record keeps: a text that is tried for days keeps its
 -- first ones and its last one.
@@ -21,8 +29,25 @@ local function change(message, at, state, cause, ...)
     'change:' .. n, at .. ' ' .. state .. ' ' .. cause, ...)
 end
 
+-- lane is where a message waits, by the field 'list' of its record.
+local function lane(list)
+  return list == '1' and LISTS or LIVE
+end
+
 -- leave takes a message out of the queue for good.
-local function leave(outbox, queued, id)
-  redis.call('ZREM', outbox, id)
-  redis.call('ZREM', queued, id)
+local function leave(id)
+  redis.call('ZREM', LIVE, id)
+  redis.call('ZREM', LISTS, id)
+  redis.call('ZREM', QUEUED, id)
+  redis.call('ZREM', DOUBTED, id)
+end
+
+-- doubt is for a message that has just become unknown: it leaves, and where its
+-- campaign wants it sent once more, it waits for a report.
+local function doubt(message, at, id)
+  leave(id)
+  local r = redis.call('HMGET', message, 'resend', 'withdrawn', 'expires')
+  if r[1] and not r[2] and at + r[1] < tonumber(r[3]) then
+    redis.call('ZADD', DOUBTED, at + r[1], id)
+  end
 end

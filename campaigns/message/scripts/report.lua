@@ -5,31 +5,38 @@
 --   sending | queued           → accepted → delivered | failed | expired
 -- A report proves that a message queued for another try was taken the first
 -- time: it is not tried again. A message never tried has no report.
+-- What it says of the number is learnt in any state.
 -- Repeated for the same request it answers the same, for as long as nothing
 -- else happened to the message.
 --
--- KEYS  1 message  2 outbox  3 queued
+-- KEYS  1 message
 -- ARGV  1 id  2 state  3 reason  4 provider's id
 --       5 the request, a word never used twice
--- Answers {'ok', ms since the message was made, campaign, test, was it taken
---          only now? 1 : 0} | {'stale', state} | {'missing'}
+--       6 for how long the number is not to be texted (ms), 0 where it may be
+-- Answers {'ok', is an opt-out new? 1 : 0, ms since the message was made,
+--          campaign, test, was it taken only now? 1 : 0}
+--       | {'stale', is an opt-out new? 1 : 0} | {'missing'}
 local r = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'created', 'campaign', 'test', 'provider_id',
   'updated', 'report', 'taken')
 local state, attempts, created = r[1], tonumber(r[2]), tonumber(r[3])
 if not created then
   return { 'missing' }
 end
-if (r[6] or '') == '' and ARGV[4] ~= '' and attempts > 0 then
-  redis.call('HSET', KEYS[1], 'provider_id', ARGV[4])
-end
-if r[8] == ARGV[5] and state == ARGV[2] then -- taken already
-  return { 'ok', r[7] - created, r[4] or '', r[5] or '', tonumber(r[9]) }
-end
-local final = state == 'delivered' or state == 'failed' or state == 'expired' or state == 'cancelled'
-if final or state == ARGV[2] or attempts == 0 then
-  return { 'stale', state }
+if attempts == 0 then
+  return { 'stale', 0 }
 end
 local at = clock()
+if (r[6] or '') == '' and ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[1], 'provider_id', ARGV[4])
+end
+local new = learn(KEYS[1], at, ARGV[3], tonumber(ARGV[6]), ARGV[5])
+if r[8] == ARGV[5] and state == ARGV[2] then -- taken already
+  return { 'ok', new, r[7] - created, r[4] or '', r[5] or '', tonumber(r[9]) }
+end
+local final = state == 'delivered' or state == 'failed' or state == 'expired' or state == 'cancelled'
+if final or state == ARGV[2] then
+  return { 'stale', new }
+end
 local taken = 0
 if state ~= 'accepted' and state ~= 'unknown' and ARGV[2] ~= 'accepted' then
   change(KEYS[1], at, 'accepted', 'report')
@@ -37,5 +44,5 @@ if state ~= 'accepted' and state ~= 'unknown' and ARGV[2] ~= 'accepted' then
 end
 change(KEYS[1], at, ARGV[2], ARGV[3] ~= '' and ARGV[3] or 'report', 'reason', ARGV[3], 'holder', '',
   'report', ARGV[5], 'taken', taken)
-leave(KEYS[2], KEYS[3], ARGV[1])
-return { 'ok', at - created, r[4] or '', r[5] or '', taken }
+leave(ARGV[1])
+return { 'ok', new, at - created, r[4] or '', r[5] or '', taken }

@@ -1,0 +1,117 @@
+package guard
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/optout"
+	"deflectd/campaigns/phone"
+)
+
+var (
+	//go:embed scripts/clock.lua
+	clockLua string
+	//go:embed scripts/look.lua
+	lookLua string
+	//go:embed scripts/segments.lua
+	segmentsLua string
+
+	lookScript     = redis.NewScript(clockLua + optout.Lua + Lua + lookLua)
+	segmentsScript = redis.NewScript(clockLua + optout.Lua + Lua + segmentsLua)
+)
+
+// Check asks the history whether the caller of a call that is not yet answered
+// may be texted: OptedOut, Suppressed, ANIUntrusted, Cooldown, Capped, in this
+// order. It takes one round trip and Timeout at most. The call counts for the
+// surge of its number; nothing else is counted. Permit is to be asked first. The
+// error is ErrStore.
+func (g *Guards) Check(ctx context.Context, c *campaigns.Campaign, n phone.Number) (Refusal, error) {
+	return g.look(ctx, c, n, rand.Text())
+}
+
+// Look asks the same and counts nothing: for a look at what would be decided.
+// The error is ErrStore.
+func (g *Guards) Look(ctx context.Context, c *campaigns.Campaign, n phone.Number) (Refusal, error) {
+	return g.look(ctx, c, n, "")
+}
+
+// look runs the script of the same name. A call names itself, so that it is
+// counted once though the Redis client may repeat the request.
+func (g *Guards) look(ctx context.Context, c *campaigns.Campaign, n phone.Number, call string) (Refusal, error) {
+	args, err := g.appendArgs(append(make([]any, 0, ArgCount+1), call), c, n, NotExempt)
+	if err != nil {
+		return Refusal{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.o.Timeout)
+	defer cancel()
+	answer, err := lookScript.Run(ctx, g.o.Redis, []string{campaigns.Key("guard", "calls")}, args...).Slice()
+	if err != nil {
+		return Refusal{}, storeError("look whether a number may be texted", err)
+	}
+	return read(answer)
+}
+
+// read understands the answer of guard_refusal.
+func read(answer []any) (Refusal, error) {
+	if len(answer) == 3 {
+		reason, isReason := answer[0].(string)
+		limit, isLimit := answer[1].(string)
+		retry, isTime := answer[2].(int64)
+		if isReason && isLimit && isTime {
+			return Refusal{Reason: Reason(reason), Limit: limit, RetryAfter: time.Duration(retry) * time.Millisecond}, nil
+		}
+	}
+	return Refusal{}, storeError("look whether a number may be texted", errAnswer)
+}
+
+var errAnswer = errors.New("unexpected answer of a script")
+
+func storeError(doing string, err error) error {
+	return fmt.Errorf("%s: %w: %w", doing, ErrStore, err)
+}
+
+// The keys of one person; guard.lua has them all.
+func personKey(kind, person string) string { return campaigns.Key("guard", kind, person) }
+
+// Forget takes away everything that is known of a number here: when it was
+// texted, when it called, that texts to it failed. The opt-out is no part of
+// that. The error is ErrStore.
+func (g *Guards) Forget(ctx context.Context, e164 string) error {
+	_, err := g.remove(ctx, "forget the history of a number", e164, "caller", "cooldown", "suppressed", "calls")
+	return err
+}
+
+// Unsuppress lets texts go to a number again though they have failed for good,
+// and says whether they did not. The error is ErrStore.
+func (g *Guards) Unsuppress(ctx context.Context, e164 string) (bool, error) {
+	return g.remove(ctx, "end the suppression of a number", e164, "suppressed")
+}
+
+func (g *Guards) remove(ctx context.Context, doing, e164 string, kinds ...string) (bool, error) {
+	secret := g.o.Secret()
+	if secret == nil {
+		return false, storeError(doing, errNoSecret)
+	}
+	person := campaigns.Pseudonym(secret, e164)
+	keys := make([]string, len(kinds))
+	for i, kind := range kinds {
+		keys[i] = personKey(kind, person)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	n, err := g.o.Redis.Del(ctx, keys...).Result()
+	if err != nil {
+		return false, storeError(doing, err)
+	}
+	return n > 0, nil
+}
+
+// storeTimeout is how long Redis may take where no caller waits.
+const storeTimeout = time.Second

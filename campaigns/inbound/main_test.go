@@ -1,0 +1,161 @@
+package inbound
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"deflectd/campaigns/message"
+	"deflectd/campaigns/optout"
+	"deflectd/deploy/lab"
+)
+
+// server is the Redis of this package's tests.
+var server *lab.Redis
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
+
+type withRedis struct{ m *testing.M }
+
+func (w withRedis) Run() int {
+	dir, err := os.MkdirTemp("", "inbound")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		server, err = lab.StartTestRedis(context.Background(), dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = server.Stop() }()
+	return w.m.Run()
+}
+
+// connect is a client to an empty Redis.
+func connect(t testing.TB) redis.UniversalClient {
+	t.Helper()
+	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1, DialTimeout: 300 * time.Millisecond,
+		ReadTimeout: time.Second, WriteTimeout: time.Second,
+	})
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	flush(t, rdb)
+	return rdb
+}
+
+func flush(t testing.TB, rdb redis.UniversalClient) {
+	t.Helper()
+	if c, ok := rdb.(*redis.ClusterClient); ok {
+		require.NoError(t, c.ForEachMaster(t.Context(), func(ctx context.Context, m *redis.Client) error {
+			return m.FlushAll(ctx).Err()
+		}))
+		return
+	}
+	require.NoError(t, rdb.FlushAll(t.Context()).Err())
+}
+
+var testSecret = []byte("0123456789abcdef0123456789abcdef")
+
+func secret() []byte { return testSecret }
+
+// box is an Inbox, its list of opt-outs and what it has replied.
+type box struct {
+	*Inbox
+	rdb     redis.UniversalClient
+	list    *optout.List
+	metrics *prometheus.Registry
+
+	mu      sync.Mutex
+	replies []message.Reply     // by key, as the outbox does
+	failing error               // what the next replies end with
+	sent    func(message.Reply) // also told
+}
+
+func newBox(t testing.TB, rdb redis.UniversalClient, change ...func(*Options)) *box {
+	t.Helper()
+	b := &box{rdb: rdb, metrics: prometheus.NewPedanticRegistry()}
+	b.list = optout.New(optout.Options{Redis: rdb, Secret: secret, Registerer: b.metrics})
+	o := Options{
+		Redis: rdb, Secret: secret, OptOuts: b.list, Reply: b.reply, Region: "US", Registerer: b.metrics,
+		Replies: Replies{Stopped: "You will get no more texts.", Started: "Welcome back.", Help: "Acme, call +1 800 555 0100."},
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	b.Inbox = New(o)
+	return b
+}
+
+func (b *box) reply(_ context.Context, r message.Reply) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failing != nil {
+		return b.failing
+	}
+	for _, earlier := range b.replies {
+		if earlier.Key == r.Key {
+			if earlier != r {
+				return message.ErrConflict
+			}
+			return nil
+		}
+	}
+	b.replies = append(b.replies, r)
+	if b.sent != nil {
+		b.sent(r)
+	}
+	return nil
+}
+
+// said is the text of every reply so far.
+func (b *box) said() (texts []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.replies {
+		texts = append(texts, r.Text)
+	}
+	return texts
+}
+
+func (b *box) fails(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failing = err
+}
+
+// listed says whether a number has opted out.
+func (b *box) listed(t testing.TB, number string) bool {
+	t.Helper()
+	_, err := b.list.Get(t.Context(), number)
+	if err != nil {
+		require.ErrorIs(t, err, optout.ErrNotFound)
+	}
+	return err == nil
+}
+
+const (
+	person = "+14155550132"
+	ours   = "+18005550100"
+)
+
+var texts int
+
+// text is one the person sends to us, other than every one before.
+func text(body string) Text {
+	texts++
+	return Text{ID: fmt.Sprint("text-", texts), From: person[1:], To: ours[1:], Body: body}
+}
+
+// at is the same text, sent at another time.
+func (t Text) at(when time.Time) Text {
+	t.At = when
+	return t
+}

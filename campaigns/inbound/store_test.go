@@ -1,0 +1,47 @@
+package inbound
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"deflectd/deploy/lab"
+)
+
+// While Redis is frozen or dead a text is not taken, soon; afterwards it is.
+func TestStoreAway(t *testing.T) {
+	r, err := lab.StartTestRedis(t.Context(), t.TempDir(), "--appendonly", "yes")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.Stop() })
+	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: r.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1,
+		DialTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond,
+	})
+	t.Cleanup(func() { _ = rdb.Close() })
+	b := newBox(t, rdb)
+	again := func(m Text) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			return b.Receive(context.WithoutCancel(t.Context()), m) == nil
+		}, 20*time.Second, 20*time.Millisecond)
+	}
+
+	require.NoError(t, r.Freeze())
+	m := text("STOP")
+	require.ErrorIs(t, b.Receive(t.Context(), m), ErrStore)
+	require.NoError(t, r.Thaw())
+	again(m)
+	assert.True(t, b.listed(t, person))
+	assert.Len(t, b.said(), 1, "though the frozen Redis may have done it before")
+
+	require.NoError(t, r.Kill())
+	m = text("START")
+	require.ErrorIs(t, b.Receive(t.Context(), m), ErrStore)
+	require.NoError(t, r.Restart(t.Context()))
+	again(m)
+	assert.False(t, b.listed(t, person))
+}

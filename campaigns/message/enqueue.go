@@ -1,0 +1,82 @@
+package message
+
+import (
+	"context"
+	"time"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/link"
+)
+
+// keyKept is how long an idempotency key is remembered.
+const keyKept = 24 * time.Hour
+
+// durable is what the script that makes a message durable needs beside the
+// message.
+type durable struct {
+	holder   string
+	validity time.Duration
+	notAfter int64  // until when it may be made, by Redis' clock (Unix ms)
+	guards   []any  // what guard.Guards.Args made; nil where nothing is guarded
+	target   string // where the link leads
+	leads    time.Duration
+	key      string // idempotency key, "" for none
+	digest   string // tells the requests with that key apart
+	list     bool
+	resend   bool // once more, where nobody knows what became of it
+}
+
+// The fields of a record that are on or off.
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
+}
+
+// enqueue runs the script that makes the message durable, unless it is later
+// than notAfter by Redis' clock. A message without a link (Link is "") has none.
+func (o *Outbox) enqueue(ctx context.Context, m *Message, d durable) (reply, error) {
+	keys := make([]string, 0, 7)
+	keys = append(keys, messageKey(m.ID), link.Key(m.Link), link.URLKey(m.Link), indexKey, numberKey(m.To),
+		campaigns.ServiceKey)
+	marker := ""
+	if d.key != "" {
+		keys = append(keys, idempotencyKey(d.key))
+		marker = m.ID + " " + d.digest
+	}
+	list := 0
+	if d.list {
+		list = 1
+	}
+	args := make([]any, 0, 64)
+	args = append(args, m.ID, d.holder, o.opts.Lease.Milliseconds(), d.validity.Milliseconds(),
+		(d.validity + o.opts.Retention).Milliseconds(), d.target, d.leads.Milliseconds(), link.TTL(d.leads).Milliseconds(),
+		marker, keyKept.Milliseconds(), d.notAfter, list, m.Segments)
+	guards := len(args)
+	args = append(args, 0)
+	if m.Link != "" {
+		args = append(args, 4, link.FieldCampaign, m.Campaign, link.FieldMessage, m.ID)
+	} else {
+		args = append(args, 0)
+	}
+	args = append(args, "campaign", m.Campaign, "call", m.Call, "to", m.To, "originator", m.Originator, "text", m.Text,
+		"link", m.Link, "url", m.URL, "encoding", m.Encoding, "test", flag(m.Test))
+	if d.resend {
+		args = append(args, "resend", o.opts.ResendAfter.Milliseconds())
+	}
+	if d.guards != nil {
+		args[guards] = len(args) + 1
+		args = append(args, d.guards...)
+	}
+	answer, err := o.run(ctx, enqueueScript, "make the text durable", keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	if s := answer.string(0); s == "ok" || s == "late" {
+		o.clock.learn(answer.int(1))
+	}
+	m.Created = time.UnixMilli(answer.int(1)).UTC()
+	m.Updated, m.Expires = m.Created, m.Created.Add(d.validity)
+	return answer, nil
+}

@@ -1,0 +1,47 @@
+package message
+
+// arrows are all changes of state that may ever be seen in a history.
+var arrows = map[State][]State{
+	Queued:   {Sending, Cancelled, Expired, Accepted, Delivered, Failed, Unknown},
+	Sending:  {Accepted, Failed, Queued, Unknown},
+	Accepted: {Delivered, Failed, Expired},
+	Unknown:  {Accepted, Delivered, Failed, Expired, Queued},
+}
+
+// model is a message as the scripts should treat it.
+type model struct {
+	state     State
+	holder    string
+	attempts  int
+	list      bool
+	withdrawn bool // not to be sent any more, where it is not out
+	late      bool // its time is over
+	resend    bool // to be sent once more where nobody knows what became of it
+	doubted   bool // unknown, and that will happen
+	resent    bool // it has happened
+	counted   bool // against the limits, and known to be
+	inLimits  bool // what the limits say
+	opted     bool // the person has opted out
+	learnt    bool // the provider has said something of the number
+	forgotten bool
+	settled   string // by whom, at which attempt, to what
+	ended     string // by whom it was found not to be sent
+	returned  string // by whom it was given back
+}
+
+// unsent is the end of a message that does not go out.
+func (m *model) unsent(s State) {
+	if m.resent {
+		s = Unknown
+	} else if m.counted {
+		m.counted, m.inLimits = false, false
+	}
+	m.state = s
+}
+
+// unknown is what happens to one that has just become so.
+func (m *model) unknown() {
+	m.state, m.doubted = Unknown, m.resend && !m.withdrawn && !m.late
+}
+
+func (m *model) queue() bool { return m.state == Queued || m.state == Sending }

@@ -1,0 +1,46 @@
+-- Put in front of scripts that must know who has opted out. A person is the
+-- pseudonym of a number; the keys made of it share the slot of all others.
+-- People write these keys and no other:
+--   …:optout:<person>  hash: number (gone once the person was forgotten), since
+--                      (Unix ms), source, reason, by, request
+--   …:optouts          sorted set of all persons on the list, by since
+
+-- optout_has says whether a person is on the list.
+local function optout_has(person)
+  return redis.call('EXISTS', OPTOUT .. person) == 1
+end
+
+-- optout_add puts a person on the list and answers 1 where that was new. An
+-- entry that is there stays as it was. The last two may be left out: the name of
+-- the token that did it, and a word never used twice by which a repeated request
+-- is known, which then answers 1 again.
+local function optout_add(person, number, at, source, reason, by, request)
+  local key = OPTOUT .. person
+  if optout_has(person) then
+    if request and redis.call('HGET', key, 'request') == request then
+      return 1
+    end
+    return 0
+  end
+  redis.call('HSET', key, 'since', at, 'source', source)
+  if (number or '') ~= '' then
+    redis.call('HSET', key, 'number', number)
+  end
+  if (reason or '') ~= '' then
+    redis.call('HSET', key, 'reason', reason)
+  end
+  if (by or '') ~= '' then
+    redis.call('HSET', key, 'by', by)
+  end
+  if request then
+    redis.call('HSET', key, 'request', request)
+  end
+  redis.call('ZADD', OPTOUTS, at, person)
+  return 1
+end
+
+-- optout_remove takes a person off the list and answers 1 where it was on it.
+local function optout_remove(person)
+  redis.call('ZREM', OPTOUTS, person)
+  return redis.call('DEL', OPTOUT .. person)
+end

@@ -1,0 +1,96 @@
+package intercept
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
+	"deflectd/campaigns/optout"
+	"deflectd/campaigns/phone"
+)
+
+// doorman is guards that say what the test says.
+type doorman struct {
+	landlines bool // every number is one
+	refusal   guard.Refusal
+	err       error
+	takes     time.Duration // to look at the history
+	during    func()        // what happens meanwhile
+
+	mu      sync.Mutex
+	looks   int
+	refused []string // what was counted
+}
+
+func (d *doorman) Permit(_ *campaigns.Campaign, n phone.Number) guard.Refusal {
+	switch {
+	case n.E164 == dialled:
+		return guard.Refusal{Reason: guard.ANIOwnNumber}
+	case n.Region != "US":
+		return guard.Refusal{Reason: guard.CountryNotAllowed}
+	case d.landlines:
+		return guard.Refusal{Reason: guard.NotMobile}
+	default:
+		return guard.Refusal{}
+	}
+}
+
+func (d *doorman) Check(ctx context.Context, _ *campaigns.Campaign, _ phone.Number) (guard.Refusal, error) {
+	d.mu.Lock()
+	d.looks++
+	d.mu.Unlock()
+	if d.during != nil {
+		d.during()
+	}
+	if d.takes > 0 {
+		select {
+		case <-ctx.Done():
+			return guard.Refusal{}, fmt.Errorf("%w: %w", guard.ErrStore, ctx.Err())
+		case <-time.After(d.takes):
+		}
+	}
+	return d.refusal, d.err
+}
+
+func (d *doorman) Refused(r guard.Refusal, at string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refused = append(d.refused, at+" "+string(r.Reason)+" "+r.Limit)
+}
+
+// wishes is a list of opt-outs.
+type wishes struct {
+	err  error
+	slow bool // the store never answers
+
+	mu           sync.Mutex
+	added, later []optout.Entry
+}
+
+func (w *wishes) Add(ctx context.Context, e optout.Entry) (bool, error) {
+	if w.slow {
+		<-ctx.Done()
+		return false, fmt.Errorf("%w: %w", optout.ErrStore, ctx.Err())
+	}
+	if w.err != nil {
+		return false, w.err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.added = append(w.added, e)
+	return true, nil
+}
+
+func (w *wishes) Later(e optout.Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.later = append(w.later, e)
+}
+
+// senders are what texts come from: nothing, where it is false.
+type senders bool
+
+func (s senders) Sends(*campaigns.Campaign) bool { return bool(s) }
