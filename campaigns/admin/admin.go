@@ -17,6 +17,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
+	"deflectd/campaigns/inbound"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
@@ -32,6 +33,7 @@ type Options struct {
 	OptOuts   *optout.List
 	Guards    *guard.Guards
 	Senders   *sender.Senders
+	Inbox     *inbound.Inbox
 	// InboundURL is where the provider is to send what people text back, with
 	// its token; nil, or "" while it is not known: not shown.
 	InboundURL func() string

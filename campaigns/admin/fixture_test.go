@@ -22,6 +22,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
+	"deflectd/campaigns/inbound"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
@@ -197,6 +198,11 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	recorder := report.NewRecorder(report.Options{Redis: rdb, Logger: logger, Registerer: prometheus.NewRegistry()})
 	f.options = Options{
 		Campaigns: store, Outbox: f.outbox, Recorder: recorder, OptOuts: optouts, Guards: guards, Senders: senders,
+		Inbox: inbound.New(inbound.Options{
+			Redis: rdb, Secret: secret, OptOuts: optouts, Reply: f.outbox.Reply, Region: "US",
+			Replies: inbound.Replies{Help: "Call us."},
+			Logger:  logger, Registerer: prometheus.NewRegistry(),
+		}),
 		InboundURL: func() string { return "https://txt.example.com/webhooks/messagebird/inbound/secret" },
 		Active:     func() []report.Call { return f.active },
 		Rules:      campaigns.Rules{Region: "US"},

@@ -48,6 +48,9 @@ func (s *server) forget(ctx context.Context, in *PersonNumber) (*output[Forgotte
 	if err = s.Guards.Forget(ctx, n.E164); err != nil {
 		return nil, err
 	}
+	if err = s.Inbox.Forget(ctx, n.E164); err != nil {
+		return nil, err
+	}
 	if f.OptedOut, err = s.OptOuts.Forget(ctx, n.E164); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
+	"deflectd/campaigns/inbound"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
@@ -50,11 +51,13 @@ func TestForgetting(t *testing.T) {
 	for _, id := range []string{"asked", "forwarded", "stranger"} {
 		f.awaitCall(id)
 	}
+	// And a text of theirs, with its answer.
+	require.NoError(t, f.options.Inbox.Receive(t.Context(), inbound.Text{ID: "1", From: person, To: "+18005550100", Body: "HELP"}))
 	f.do("PUT", optOutsPath+"/"+person, `{"reason":"asked by letter, Anna Meier"}`).want(http.StatusCreated)
 	require.NotEmpty(t, f.holds("4155550132"))
 
 	got := read[Forgotten](f.do("DELETE", "/v1/people/415-555-0132", "").want(200))
-	require.Equal(t, Forgotten{Messages: 3, Calls: 2, OptedOut: true}, got)
+	require.Equal(t, Forgotten{Messages: 4, Calls: 2, OptedOut: true}, got)
 	require.Empty(t, f.holds(
 		"4155550132", "415-555-0132", "(415) 555-0132", "415 555 0132", "%2B14155550132", "NDE1NTU1MDEzM",
 		m.Text, m.Link+"?", "Anna Meier",

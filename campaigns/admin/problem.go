@@ -16,6 +16,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
+	"deflectd/campaigns/inbound"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
@@ -174,7 +175,7 @@ func away(err error) bool {
 	}
 	var network net.Error
 	return errors.Is(err, message.ErrStore) || errors.Is(err, message.ErrClosed) ||
-		errors.Is(err, optout.ErrStore) || errors.Is(err, guard.ErrStore) || errors.Is(err, sender.ErrStore) ||
+		errors.Is(err, optout.ErrStore) || errors.Is(err, guard.ErrStore) || errors.Is(err, sender.ErrStore) || errors.Is(err, inbound.ErrStore) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
 		errors.As(err, &network)

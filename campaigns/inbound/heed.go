@@ -78,6 +78,21 @@ func (i *Inbox) heed(ctx context.Context, k kind, t Text, from phone.Number, rep
 	return h, nil
 }
 
+// Forget drops what is known of a person's words: when which was texted, and
+// what was answered. The error is ErrStore.
+func (i *Inbox) Forget(ctx context.Context, e164 string) error {
+	secret := i.o.Secret()
+	if len(secret) == 0 {
+		return storeError(errNoSecret)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := i.o.Redis.Del(ctx, wordsKey(campaigns.Pseudonym(secret, e164))).Err(); err != nil {
+		return storeError(fmt.Errorf("forget the words of a person: %w", err))
+	}
+	return nil
+}
+
 // wordsKey is the key of what is known of a person's words.
 func wordsKey(person string) string { return campaigns.Key("inbound", person) }
 

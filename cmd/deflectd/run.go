@@ -332,7 +332,7 @@ func (d *daemon) api() http.Handler {
 	}
 	return admin.Handler(admin.Options{
 		Campaigns: d.store, Outbox: d.outbox, Recorder: d.recorder, Active: d.calls.Active,
-		OptOuts: d.optOuts, Guards: d.guards, Senders: d.senders, InboundURL: d.provider.inboundURL,
+		OptOuts: d.optOuts, Guards: d.guards, Senders: d.senders, Inbox: d.inbox, InboundURL: d.provider.inboundURL,
 		Rules:  campaigns.Rules{Region: d.cfg.Numbers.Region},
 		Tokens: tokens, Health: d.health.now, Profiling: d.cfg.Admin.Pprof,
 		Logger: d.logger, Registerer: d.registry, Gatherer: d.registry,
