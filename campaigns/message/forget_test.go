@@ -65,6 +65,8 @@ func TestForget(t *testing.T) {
 	p2, err := o.Send(t.Context(), other)
 	require.NoError(t, err)
 
+	require.Eventually(t, func() bool { return len(p.texts()) == 6 }, patience, time.Millisecond, "three are with the provider")
+
 	for i := range 3 {
 		n, err := o.Forget(t.Context(), caller)
 		require.NoError(t, err)
@@ -75,7 +77,7 @@ func TestForget(t *testing.T) {
 		}
 	}
 	for range 3 { // the one that was sending, the reply, and the other
-		release <- &later
+		hand(t, release, &later)
 	}
 	for s, want := range map[State]State{Accepted: Accepted, Unknown: Unknown, Queued: Cancelled, Sending: Cancelled} {
 		m := wants(t, o, made[s].ID, want)

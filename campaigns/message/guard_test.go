@@ -302,7 +302,7 @@ func TestAnOptOutOvertakesAText(t *testing.T) {
 	waiting, err := o.Send(t.Context(), request()) // for the only slot
 	require.NoError(t, err)
 	optsOut(t, o, caller)
-	release <- &SendError{Verdict: NotProcessed, Reason: "unavailable", Healthy: true}
+	hand(t, release, errLater)
 	assert.Equal(t, []State{Sending, Queued, Cancelled}, states(t, again))
 	assert.Equal(t, []State{Cancelled}, states(t, waiting))
 	for _, pending := range []*Pending{again, waiting} {

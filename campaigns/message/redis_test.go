@@ -139,6 +139,16 @@ func fails(e SendError) func(context.Context, Text) (string, error) {
 	return func(context.Context, Text) (string, error) { return "", &e }
 }
 
+// hand gives a scripted provider what it waits for.
+func hand(t testing.TB, answers chan<- error, err error) {
+	t.Helper()
+	select {
+	case answers <- err:
+	case <-time.After(patience):
+		t.Fatal("the provider was not asked")
+	}
+}
+
 // hangs never answers of its own accord.
 func hangs(ctx context.Context, _ Text) (string, error) {
 	<-ctx.Done()

@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
+	"deflectd/campaigns/sender"
 	"deflectd/config"
 )
 
@@ -107,6 +109,24 @@ func checkSettings(cfg *config.Config) []finding {
 	findings := []finding{{fine, "configuration", "every setting can be read", ""}}
 	for _, w := range cfg.Warnings() {
 		findings = append(findings, finding{warning, w.Key, w.Message, ""})
+	}
+	return append(findings, checkSender(cfg)...)
+}
+
+// checkSender reports the countries in which texts from the sender that is
+// configured do not arrive.
+func checkSender(cfg *config.Config) (findings []finding) {
+	name := cfg.SMS.Originator
+	if strings.Trim(name, "+0123456789") == "" {
+		return nil // a number, or none
+	}
+	for _, country := range cfg.Numbers.Countries {
+		if !sender.Names(country) {
+			findings = append(findings, finding{
+				warning, "sms.originator", fmt.Sprintf("texts from a name such as %s do not arrive in %s, unless that was arranged with the networks", name, country),
+				"take a number, or obtain one for that country (POST /v1/senders): it is used where the name cannot be",
+			})
+		}
 	}
 	return findings
 }

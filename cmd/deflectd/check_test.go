@@ -302,6 +302,20 @@ sms: {provider: sandbox, originator: "+18885550100"}
 	require.Contains(t, stdout, "5 ok, 1 warnings, 1 failed")
 }
 
+func TestCheckSender(t *testing.T) {
+	cfg := config.Default()
+	cfg.Numbers.Countries = []string{"US", "GB", "CA"}
+	cfg.SMS.Originator = "Acme"
+	found := checkSender(cfg)
+	require.Len(t, found, 2)
+	require.Contains(t, found[0].detail, "US")
+	require.Contains(t, found[1].detail, "CA")
+	for _, arrives := range []string{"", "+18885550100", "12345"} {
+		cfg.SMS.Originator = arrives
+		require.Empty(t, checkSender(cfg))
+	}
+}
+
 func TestPrintFindings(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, printFindings(&out, []finding{

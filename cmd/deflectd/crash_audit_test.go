@@ -46,7 +46,10 @@ func (c *crash) audit(t *testing.T) {
 	var messages []message.Message
 	eventuallyWithin(t, settling, func() error {
 		time.Sleep(500 * time.Millisecond) // looking costs the daemon something
-		messages = c.messages(t)
+		var err error
+		if messages, err = c.messages(t); err != nil {
+			return err
+		}
 		return c.open(t, messages)
 	})
 	requested := c.requested()
@@ -81,19 +84,21 @@ func (c *crash) audit(t *testing.T) {
 	assert.NotContains(t, log, "panic:")
 }
 
-// messages are all there are, without their histories.
-func (c *crash) messages(t *testing.T) []message.Message {
+// messages are all there are, without their histories. The error says that the
+// daemon is too busy to say.
+func (c *crash) messages(t *testing.T) (all []message.Message, err error) {
 	t.Helper()
-	var all []message.Message
 	for query := page(nil); ; {
 		var found struct {
 			Items []message.Message `json:"items"`
 			Next  string            `json:"next_cursor"`
 		}
-		c.api(t, http.MethodGet, "/v1/messages?"+query.Encode(), nil).into(t, http.StatusOK, &found)
+		if err := c.look(t, "/v1/messages?"+query.Encode(), &found); err != nil {
+			return nil, err
+		}
 		all = append(all, found.Items...)
 		if found.Next == "" {
-			return all
+			return all, nil
 		}
 		query = page(url.Values{"cursor": {found.Next}})
 	}
@@ -102,8 +107,19 @@ func (c *crash) messages(t *testing.T) []message.Message {
 // whole is a message with its history.
 func (c *crash) whole(t *testing.T, id string) (m message.Message) {
 	t.Helper()
-	c.api(t, http.MethodGet, "/v1/messages/"+id, nil).into(t, http.StatusOK, &m)
+	eventually(t, func() error { return c.look(t, "/v1/messages/"+id, &m) })
 	return m
+}
+
+// look reads what the API has; on a busy machine it may have to be asked again.
+func (c *crash) look(t *testing.T, path string, v any) error {
+	t.Helper()
+	a := c.api(t, http.MethodGet, path, nil)
+	if a.status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%s answers %s", path, a.body)
+	}
+	a.into(t, http.StatusOK, v)
+	return nil
 }
 
 // requested are the requests that the provider got, by message.

@@ -32,8 +32,12 @@ func (c *crash) allAccepted(t *testing.T, texts int) {
 	require.Len(t, c.asking.promised, texts)
 	eventuallyWithin(t, settling, func() error {
 		time.Sleep(500 * time.Millisecond)
+		messages, err := c.messages(t)
+		if err != nil {
+			return err
+		}
 		states := map[message.State]int{}
-		for _, m := range c.messages(t) {
+		for _, m := range messages {
 			states[m.State]++
 		}
 		if states[message.Accepted] != texts || len(states) != 1 {

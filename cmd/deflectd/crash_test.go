@@ -79,7 +79,7 @@ func TestKilledAnytime(t *testing.T) {
 	started := time.Now()
 	d := c.start(t)
 	c.awaitReady(t, d.Done(), d.Tail)
-	c.alive = min(3*time.Second, 500*time.Millisecond+3*time.Since(started))
+	c.alive = min(2200*time.Millisecond, 500*time.Millisecond+3*time.Since(started))
 	c.drops = c.campaign(t, lasting)
 	c.resends = c.campaign(t, lasting, func(c *campaigns.Campaign) { c.OnUnknown = campaigns.OnUnknownResend })
 	c.moody = newMoodyProvider(t, c.provider, seed)
