@@ -138,7 +138,7 @@ func TestRealCall(t *testing.T) {
 		require.NoError(t, ch.Continue(ctx))
 		next[*arilib.StasisEnd](t, ch)
 		require.NoError(t, over(t, ch))
-		require.Eventually(t, letGoStatus(t, c, channel), time.Second, time.Millisecond)
+		require.Eventually(t, letGoStatus(t, c, channel), 10*time.Second, time.Millisecond)
 		require.Equal(t, "agents,100,1", variable(t, c, channel, "DEFLECTD_TRANSFER"))
 		require.ErrorIs(t, ch.Answer(ctx), ErrGone, "in the dialplan")
 		require.ErrorIs(t, ch.Continue(ctx), ErrGone)
@@ -228,7 +228,7 @@ func TestRealLeftovers(t *testing.T) {
 
 	panics.Store(true)
 	channel, _ = place(t, c, "try")
-	require.Eventually(t, letGoStatus(t, c, channel), time.Second, 10*time.Millisecond)
+	require.Eventually(t, letGoStatus(t, c, channel), 10*time.Second, 10*time.Millisecond)
 	require.Equal(t, "failed", variable(t, c, channel, "DEFLECTD_OUTCOME"))
 	require.Equal(t, "internal", variable(t, c, channel, "DEFLECTD_REASON"))
 	require.InDelta(t, 2, testutil.ToFloat64(c.m.leftovers), 0)
@@ -251,7 +251,7 @@ func TestRealWithoutArray(t *testing.T) {
 	require.NoError(t, ch.Set(t.Context(), []string{"B"}, []string{"2"}))
 	require.Equal(t, "2", variable(t, c, channel, "B"))
 	require.NoError(t, ch.Continue(t.Context()))
-	require.Eventually(t, letGoStatus(t, c, channel), time.Second, 10*time.Millisecond)
+	require.Eventually(t, letGoStatus(t, c, channel), 10*time.Second, 10*time.Millisecond)
 }
 
 // A client that takes an application over finds the calls of the one before,
@@ -291,7 +291,7 @@ func TestRealOrphans(t *testing.T) {
 			Extension: "100", CallerNumber: "+14155550123", RDNIS: "+14155550999",
 			Presentation: "allowed_not_screened", Created: o.Created,
 		}, o)
-		require.Eventually(t, letGoStatus(t, second, o.Channel), time.Second, 10*time.Millisecond)
+		require.Eventually(t, letGoStatus(t, second, o.Channel), 10*time.Second, 10*time.Millisecond)
 		require.Equal(t, "orphaned", variable(t, second, o.Channel, "DEFLECTD_REASON"))
 	}
 	require.InDelta(t, n, testutil.ToFloat64(second.m.orphans), 0)
@@ -344,7 +344,7 @@ func TestRealStop(t *testing.T) {
 	c := newClient(t, o)
 	stop := run(t, c)
 	channel, _ := place(t, c, "try")
-	require.Eventually(t, func() bool { return c.call(channel) != nil }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.call(channel) != nil }, 10*time.Second, time.Millisecond)
 	began := time.Now()
 	stop()
 	<-stopping
@@ -354,5 +354,5 @@ func TestRealStop(t *testing.T) {
 
 	// Now nobody is there: the dialplan goes on at once.
 	channel, _ = place(t, c, "try")
-	require.Eventually(t, func() bool { return variable(t, c, channel, "LET_GO") == "FAILED" }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return variable(t, c, channel, "LET_GO") == "FAILED" }, 10*time.Second, time.Millisecond)
 }

@@ -124,7 +124,7 @@ type SMS struct {
 // Replies are the texts that answer people who text back. An empty one is not
 // sent.
 type Replies struct {
-	// To STOP and its kin, once.
+	// To STOP and its kin, once for each new opt-out.
 	Stopped string `yaml:"stopped"`
 	// To START, which takes it back.
 	Started string `yaml:"started"`
@@ -136,7 +136,7 @@ type Replies struct {
 type MessageBird struct {
 	// The access key of its REST API.
 	AccessKey Secret `yaml:"access_key"`
-	// The key that its webhooks are signed with. Without one, the secret part of their addresses has to do.
+	// The key that its webhooks are signed with: texts that people send back must be signed then. Without one, the secret part of the addresses has to do.
 	SigningKey Secret `yaml:"signing_key"`
 	// Where its REST API is.
 	URL string `yaml:"url"`

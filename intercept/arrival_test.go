@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"deflectd/campaigns/phone"
 	"deflectd/campaigns/report"
 )
 
@@ -132,6 +133,28 @@ func TestHostileNumbers(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoNumberIsNotKept checks that a record has the caller's number in the
+// one form by which it can be found and forgotten, or none.
+func TestWhatIsNoNumberIsNotKept(t *testing.T) {
+	for _, ani := range append([]string{"123", "+1415555012", "+141555501234567890", "4155550123 ext 5000"}, hostile...) {
+		a := arrival
+		a.Args = []string{"dnis=" + dialled, "ani=" + ani, "pres=allowed", "rdnis="}
+		want := ""
+		if n, err := phone.Parse(ani, "US"); err == nil {
+			want = n.E164
+		}
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			s.arrival = a
+			s.key("2")
+			call, _ := s.play(t)
+			require.Equal(t, want, call.ANI, ani)
+			s.i.Orphaned(t.Context(), a)
+			require.Equal(t, want, s.ledger.records[1].ANI, ani)
+		})
+	}
+}
+
 func fit(text string) bool {
 	return len(text) <= longestShown && utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return r < ' ' }) < 0
 }
@@ -151,6 +174,9 @@ func FuzzArrival(f *testing.F) {
 		}
 		rec := record{}
 		rec.describe(&id, &n, r.region)
+		if rec.ANI != "" && rec.ANI != n.caller.E164 {
+			t.Fatalf("kept, and not found again: %q", rec.ANI)
+		}
 		for _, text := range []string{shown(own), rec.ANI, rec.DNIS} {
 			if !fit(text) {
 				t.Fatalf("not fit to be shown: %q", text)

@@ -18,10 +18,12 @@ type doorman struct {
 	refusal   guard.Refusal
 	err       error
 	takes     time.Duration // to look at the history
+	timeout   time.Duration // that this may take; lookLimit where it is 0
 	during    func()        // what happens meanwhile
 
 	mu      sync.Mutex
 	looks   int
+	asked   []int    // for how many segments
 	refused []string // what was counted
 }
 
@@ -38,9 +40,10 @@ func (d *doorman) Permit(_ *campaigns.Campaign, n phone.Number) guard.Refusal {
 	}
 }
 
-func (d *doorman) Check(ctx context.Context, _ *campaigns.Campaign, _ phone.Number) (guard.Refusal, error) {
+func (d *doorman) Check(ctx context.Context, _ *campaigns.Campaign, _ phone.Number, segments int) (guard.Refusal, error) {
 	d.mu.Lock()
 	d.looks++
+	d.asked = append(d.asked, segments)
 	d.mu.Unlock()
 	if d.during != nil {
 		d.during()
@@ -53,6 +56,16 @@ func (d *doorman) Check(ctx context.Context, _ *campaigns.Campaign, _ phone.Numb
 		}
 	}
 	return d.refusal, d.err
+}
+
+// lookLimit is how long a look at the history may take in most tests.
+const lookLimit = 200 * time.Millisecond
+
+func (d *doorman) Timeout() time.Duration {
+	if d.timeout > 0 {
+		return d.timeout
+	}
+	return lookLimit
 }
 
 func (d *doorman) Refused(r guard.Refusal, at string) {

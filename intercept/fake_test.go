@@ -272,6 +272,7 @@ type mailbox struct {
 	down      bool
 	downAfter bool // the provider counts as down once a text was tried
 	closes    bool // the states end without a conclusion
+	measured  int  // how often a text was measured
 }
 
 func (b *mailbox) Send(ctx context.Context, r message.Request) (promise, error) {
@@ -301,6 +302,14 @@ func (b *mailbox) Cancel(context.Context, string) (message.State, error) {
 	defer b.mu.Unlock()
 	b.cancels++
 	return b.cancelled, b.cancelErr
+}
+
+// Segments takes every ten characters for one.
+func (b *mailbox) Segments(c *campaigns.Campaign) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.measured++
+	return len(c.Text) / 10
 }
 
 func (b *mailbox) ProviderUp() bool {

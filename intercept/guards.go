@@ -2,15 +2,10 @@ package intercept
 
 import (
 	"context"
-	"time"
 
 	"deflectd/campaigns/guard"
 	"deflectd/campaigns/report"
 )
-
-// historyLimit is how long a caller hears the ringing go on for the sake of a
-// look at the history.
-const historyLimit = 200 * time.Millisecond
 
 // askHistory asks the guards whether the caller may be texted after all that has
 // been, and adds the answer to the facts. Without an answer the store counts as
@@ -26,9 +21,10 @@ const historyLimit = 200 * time.Millisecond
 // Withheld and forwarded calls show nobody's number, and calls of a time when
 // nothing is offered can cost no text: they are none of those.
 func (c *call) askHistory(f *facts) *ending {
-	ctx, cancel := context.WithTimeout(c.ctx, c.within(historyLimit, wayBack))
+	guards := c.i.rules.guards
+	ctx, cancel := context.WithTimeout(c.ctx, c.within(guards.Timeout(), wayBack))
 	defer cancel()
-	refused, err := c.i.rules.guards.Check(ctx, c.campaign, c.numbers.caller)
+	refused, err := guards.Check(ctx, c.campaign, c.numbers.caller, c.i.segments.of(c.campaign))
 	c.drainEvents()
 	switch {
 	case err == nil && !refused.None():

@@ -167,23 +167,41 @@ func TestHistoryThatDoesNotAnswer(t *testing.T) {
 		"too slow": {
 			func(s *scene) { s.door.takes = time.Hour },
 			verdict{report.Failed, report.StoreDown},
-			says("set", "continue"), historyLimit,
+			says("set", "continue"), lookLimit,
 		},
 		"slow": {
 			func(s *scene) {
-				s.door.takes = historyLimit / 2
+				s.door.takes = lookLimit / 2
 				s.key("2")
 			},
 			verdict{report.Declined, report.KeypressDecline},
-			says("answer", "set", "continue"), historyLimit / 2,
+			says("answer", "set", "continue"), lookLimit / 2,
+		},
+		"slow, where there is time": {
+			func(s *scene) {
+				s.door.timeout, s.door.takes = time.Second, 900*time.Millisecond
+				s.key("2")
+			},
+			verdict{report.Declined, report.KeypressDecline},
+			says("answer", "set", "continue"), 900 * time.Millisecond,
+		},
+		"too slow, where there is time": {
+			func(s *scene) { s.door.timeout, s.door.takes = time.Second, time.Hour },
+			verdict{report.Failed, report.StoreDown},
+			says("set", "continue"), time.Second,
+		},
+		"too slow, where there is little": {
+			func(s *scene) { s.door.timeout, s.door.takes = 20*time.Millisecond, lookLimit/2 },
+			verdict{report.Failed, report.StoreDown},
+			says("set", "continue"), 20 * time.Millisecond,
 		},
 		"slow, and refused": {
 			func(s *scene) {
-				s.door.takes = historyLimit / 2
+				s.door.takes = lookLimit / 2
 				s.door.refusal.Reason = guard.OptedOut
 			},
 			verdict{report.Passed, report.OptedOut},
-			says("set", "continue"), historyLimit / 2,
+			says("set", "continue"), lookLimit / 2,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,7 +253,7 @@ func TestInterruptedWhileAsking(t *testing.T) {
 				if test.besides != nil {
 					test.besides(s)
 				}
-				s.door.takes = historyLimit / 2
+				s.door.takes = lookLimit / 2
 				s.door.during = func() { test.befalls(s) }
 				s.start().Handle(s.ctx, s, s.arrival)
 				call := s.ledger.records[0]

@@ -67,11 +67,14 @@ type Directory interface {
 
 // Guards say whether a number may be texted. Permit needs no history and asks
 // nobody. Check asks the history, once for each call that nothing else speaks
-// against, and counts the call for the surge of its number; when it fails,
-// nobody knows, and the call is let go. Refused counts a refusal.
+// against, for a text of so many segments, and counts the call for the surge of
+// its number; when it fails, nobody knows, and the call is let go. Timeout is how
+// long it may take, while the caller hears the ringing go on. Refused counts a
+// refusal.
 type Guards interface {
 	Permit(c *campaigns.Campaign, n phone.Number) guard.Refusal
-	Check(ctx context.Context, c *campaigns.Campaign, n phone.Number) (guard.Refusal, error)
+	Check(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (guard.Refusal, error)
+	Timeout() time.Duration
 	Refused(r guard.Refusal, at string)
 }
 
@@ -128,12 +131,13 @@ const cutBudget = 2 * time.Second
 
 // Interceptor handles calls. It is safe for use by many goroutines.
 type Interceptor struct {
-	rules   rules
-	texts   texts
-	optOuts OptOuts
-	records Recorder
-	secret  func() []byte
-	storeUp func() bool
+	rules    rules
+	texts    texts
+	segments segments
+	optOuts  OptOuts
+	records  Recorder
+	secret   func() []byte
+	storeUp  func() bool
 	// spare makes call ids unguessable while the service's secret is unknown.
 	spare   []byte
 	grace   time.Duration
@@ -163,18 +167,19 @@ func newInterceptor(o Options, t texts) *Interceptor {
 		o.Latency = func() time.Duration { return 0 }
 	}
 	i := &Interceptor{
-		rules:   rules{directory: o.Directory, guards: o.Guards, senders: o.Senders, region: o.Region},
-		texts:   t,
-		optOuts: o.OptOuts,
-		records: o.Recorder,
-		secret:  o.Secret,
-		storeUp: o.StoreUp,
-		spare:   []byte(rand.Text()),
-		grace:   o.Grace,
-		gate:    gate{max: int64(o.MaxCalls), latency: o.Latency},
-		log:     o.Logger,
-		cut:     make(chan struct{}),
-		calls:   make(map[*call]struct{}),
+		rules:    rules{directory: o.Directory, guards: o.Guards, senders: o.Senders, region: o.Region},
+		texts:    t,
+		segments: segments{measure: t.Segments, known: make(map[string]measured)},
+		optOuts:  o.OptOuts,
+		records:  o.Recorder,
+		secret:   o.Secret,
+		storeUp:  o.StoreUp,
+		spare:    []byte(rand.Text()),
+		grace:    o.Grace,
+		gate:     gate{max: int64(o.MaxCalls), latency: o.Latency},
+		log:      o.Logger,
+		cut:      make(chan struct{}),
+		calls:    make(map[*call]struct{}),
 	}
 	i.metrics = newMetrics(o.Registerer, &i.gate)
 	// The numbering plans are unpacked when the first number is read, which

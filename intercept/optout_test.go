@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	arilib "github.com/CyCoreSystems/ari/v5"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,14 @@ type wish struct {
 	said    string
 	written bool // at once; else it is left to the list, which tries on
 	took    time.Duration
+}
+
+// keyAnd is a key, after which the channel leaves before anything is done about
+// the key.
+func (ch *channel) keyAnd(digit string, before ...arilib.Event) {
+	events := append([]arilib.Event{&arilib.ChannelDtmfReceived{Digit: digit}}, before...)
+	ch.send(append(events, &arilib.StasisEnd{})...)
+	ch.close(nil)
 }
 
 // TestOptOut presses the key that asks never to be texted again, at any time
@@ -116,8 +125,7 @@ func TestOptOut(t *testing.T) {
 			"and hung up",
 			func(s *scene) {
 				s.after(time.Second, func() {
-					s.key("9")
-					s.hangUp()
+					s.keyAnd("9", &arilib.ChannelHangupRequest{})
 				})
 			},
 			wish{report.Abandoned, report.CallerHungUp, says("answer", offerPrompt, "stop"), true, time.Second},
@@ -146,8 +154,7 @@ func TestOptOut(t *testing.T) {
 			func(s *scene) {
 				s.wishes.err = optout.ErrStore
 				s.after(time.Second, func() {
-					s.key("9")
-					s.hangUp()
+					s.keyAnd("9", &arilib.ChannelHangupRequest{})
 				})
 			},
 			wish{report.Abandoned, report.CallerHungUp, says("answer", offerPrompt, "stop"), false, time.Second},
@@ -196,8 +203,7 @@ func TestOptOut(t *testing.T) {
 			"and the dialplan takes the call back",
 			func(s *scene) {
 				s.after(time.Second, func() {
-					s.key("9")
-					s.leave()
+					s.keyAnd("9")
 				})
 			},
 			wish{report.Declined, report.KeypressOptOut, says("answer", offerPrompt, "stop"), true, time.Second},
@@ -221,10 +227,11 @@ func TestOptOut(t *testing.T) {
 		{
 			"and the switch does not answer",
 			func(s *scene) {
+				s.length = 1500 * time.Millisecond // the prompt ends while its stop hangs
 				s.after(time.Second, func() {
-					s.key("9")
 					s.on("stop", hang)
 					s.on("play", hang)
+					s.key("9")
 				})
 			},
 			confirmed(time.Second+letGoLimit, "answer", offerPrompt, "stop", "set", "continue"),
@@ -243,11 +250,11 @@ func TestOptOut(t *testing.T) {
 			"and a fault",
 			func(s *scene) {
 				s.after(time.Second, func() {
-					s.key("9")
 					s.on("stop", func(context.Context) error {
 						s.on("stop", nil)
 						panic("fault")
 					})
+					s.key("9")
 				})
 			},
 			wish{report.Failed, report.Internal, says("answer", offerPrompt, "stop", "stop", "set", "continue"), false, time.Second},

@@ -12,7 +12,9 @@ import (
 type record struct{ report.Call }
 
 // describe says who called whom. The numbers of people are kept once it is
-// known that they may be shown.
+// known that they may be shown. What is not valid as the caller's number is not
+// kept: it may be somebody's all the same, and nobody could find it by that
+// number, nor have it forgotten.
 func (r *record) describe(id *identity, n *numbers, region string) {
 	if canonical, err := phone.DNIS(id.dnis, region); err == nil {
 		r.DNIS = canonical
@@ -23,7 +25,7 @@ func (r *record) describe(id *identity, n *numbers, region string) {
 		r.ANI, r.Diverted = "", ""
 		return
 	case n.callerErr != nil:
-		r.ANI = shown(id.ani)
+		r.ANI = ""
 	default:
 		r.ANI = n.caller.E164
 	}

@@ -2,6 +2,7 @@ package intercept
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"deflectd/ari/aritest"
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/report"
 )
@@ -110,6 +112,24 @@ func TestSwitchGuards(t *testing.T) {
 			test.play(newExchange(t))
 		})
 	}
+}
+
+// TestSwitchNearTheLastSegment checks that no caller is offered a text for which
+// the segments that are left are too few.
+func TestSwitchNearTheLastSegment(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, func(p *guard.Policy) { p.SegmentsPerDay = 4 })
+	x.campaign.Text = "Pay here {link} " + strings.Repeat("x", 300) // three segments
+	call := x.call()
+	x.playing(call, "sound:deflectd/offer")
+	call.Press("1")
+	x.ended(call, aritest.Gone, report.Deflected, report.Released)
+
+	answers := x.pbx.Requests(aritest.VerbAnswer)
+	got := x.ended(x.call(), aritest.InDialplan, report.Passed, report.Capped)
+	require.Equal(t, guard.LimitSegments, step(got, "refused"))
+	require.Equal(t, answers, x.pbx.Requests(aritest.VerbAnswer))
+	require.EqualValues(t, 1, x.gateway.taken.Load())
 }
 
 // heard tells whether a call has heard a sound.

@@ -71,7 +71,7 @@ type exchange struct {
 	stop     func()
 }
 
-func newExchange(t *testing.T) *exchange {
+func newExchange(t *testing.T, change ...func(*guard.Policy)) *exchange {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	if os.Getenv("DEFLECTD_TEST_LOG") != "" {
@@ -99,8 +99,12 @@ func newExchange(t *testing.T) *exchange {
 	x.optOuts = optout.New(optout.Options{
 		Redis: rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
+	policy := guard.Policy{Countries: []string{"US"}}
+	for _, f := range change {
+		f(&policy)
+	}
 	guards, err := guard.New(guard.Options{
-		Redis: rdb, Policy: guard.Policy{Countries: []string{"US"}}, Secret: secret, Logger: logger,
+		Redis: rdb, Policy: policy, Secret: secret, Logger: logger,
 		Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)

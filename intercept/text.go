@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/report"
@@ -22,6 +23,8 @@ type texts interface {
 	Send(ctx context.Context, r message.Request) (promise, error)
 	Cancel(ctx context.Context, id string) (message.State, error)
 	ProviderUp() bool
+	// Segments measures the campaign's text with its link.
+	Segments(c *campaigns.Campaign) int
 }
 
 // promise is a text that is durable.
@@ -40,6 +43,12 @@ func (o outbox) Send(ctx context.Context, r message.Request) (promise, error) {
 		return promise{}, err
 	}
 	return promise{message: p.Message().ID, states: p.States()}, nil
+}
+
+// Segments measures the text as calls have it sent, with a link of the length
+// that all links have. What may not be meant of its sender is not asked for.
+func (o outbox) Segments(c *campaigns.Campaign) int {
+	return o.Forecast(c, []string{}...).Segments
 }
 
 // send makes the text durable; its first attempt begins at once. It does not

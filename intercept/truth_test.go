@@ -211,7 +211,11 @@ func TestSilentSwitch(t *testing.T) {
 		},
 		"the history is slow": func(s *scene) {
 			s.arrival.Args = []string{"dnis=" + dialled, "ani=" + mobile}
-			s.door.takes = historyLimit / 2
+			s.door.takes = lookLimit / 2
+		},
+		"the history is slow, where there is time": func(s *scene) {
+			s.arrival.Args = []string{"dnis=" + dialled, "ani=" + mobile}
+			s.door.timeout, s.door.takes = time.Second, 900*time.Millisecond
 		},
 		"stopped in a prompt": func(s *scene) {
 			s.length = time.Minute

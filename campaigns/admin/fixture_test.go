@@ -235,6 +235,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		require.NoError(t, server.Stop())
 		http.DefaultClient.CloseIdleConnections()
 	})
+	require.Eventually(t, senders.Ready, 10*time.Second, time.Millisecond)
 	return f
 }
 

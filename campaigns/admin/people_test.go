@@ -37,7 +37,7 @@ func TestForgetting(t *testing.T) {
 	c, err := f.options.Campaigns.Get(t.Context(), "billing")
 	require.NoError(t, err)
 	for range 4 {
-		_, err = f.options.Guards.Check(t.Context(), c, n)
+		_, err = f.options.Guards.Check(t.Context(), c, n, 1)
 		require.NoError(t, err)
 	}
 	for i, call := range []report.Call{

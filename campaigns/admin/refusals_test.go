@@ -80,7 +80,7 @@ func TestSurgeRefuses(t *testing.T) {
 	c, err := f.options.Campaigns.Get(t.Context(), "billing")
 	require.NoError(t, err)
 	for range 4 {
-		_, err := f.options.Guards.Check(t.Context(), c, n)
+		_, err := f.options.Guards.Check(t.Context(), c, n, 1)
 		require.NoError(t, err)
 	}
 	r := f.do("POST", sendBilling, `{"to":"+14155550132"}`).want(http.StatusConflict)

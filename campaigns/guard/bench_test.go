@@ -35,7 +35,7 @@ return { '', '', 0 }`)
 			for i := 0; b.Loop(); i++ {
 				head := []any{"", strconv.Itoa(i), 1}
 				if bench.script == lookScript {
-					head = []any{strconv.Itoa(i)}
+					head = []any{strconv.Itoa(i), 1}
 				}
 				args, err := g.appendArgs(head, c, us(i), NotExempt)
 				require.NoError(b, err)

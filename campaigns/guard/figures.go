@@ -38,6 +38,12 @@ func newMetrics(r prometheus.Registerer, p Policy) *metrics {
 			Help: "1 while 80 % or more of a limit over all texts is used.",
 		}, []string{"limit"}),
 	}
+	// An increase is seen from the first refusal on only where there was a 0 before.
+	for _, guard := range labels {
+		for _, at := range []string{AtCall, AtText} {
+			m.refusals.WithLabelValues(guard, at)
+		}
+	}
 	if p.SegmentsPerDay > 0 {
 		m.set(0)
 	}

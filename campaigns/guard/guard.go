@@ -52,12 +52,18 @@ type Options struct {
 	Policy Policy
 	// Own says whether a number in E.164 is one of ours; nil: none is.
 	Own func(e164 string) bool
+	// OptOuts know who has opted out and is not on the list yet, because Redis
+	// could not be reached; nil: nobody.
+	OptOuts OptOuts
 	// Secret is the service secret; it answers nil until Redis was reached.
 	Secret     func() []byte
 	Timeout    time.Duration // of one look at the history; 200 ms
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
+
+// OptOuts tell whether an opt-out of a number in E.164 waits to be written.
+type OptOuts interface{ Waiting(e164 string) bool }
 
 // defaultTimeout is how long a caller hears ringing for the sake of a look at
 // the history.
@@ -106,6 +112,9 @@ func New(o Options) (*Guards, error) {
 // good; 0: it is not. The script that takes a delivery report tells
 // guard_suppress.
 func (g *Guards) Suppress() time.Duration { return g.o.Policy.Suppress }
+
+// Timeout is how long one look at the history may take.
+func (g *Guards) Timeout() time.Duration { return g.o.Timeout }
 
 // Countries are those whose numbers may be texted, in alphabetical order.
 func (g *Guards) Countries() []string {

@@ -82,12 +82,30 @@ func TestRefusalsAreCounted(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer func() { _ = rdb.Close() }()
 	r := prometheus.NewRegistry()
+	const name = "deflectd_guard_refusals_total"
 	g := newGuards(t, rdb, Policy{}, func(o *Options) { o.Registerer = r })
+	// All are there from the beginning, at 0, and no others come up.
+	reasons := []Reason{OptedOut, Suppressed, Cooldown, NotMobile, CountryNotAllowed, ANIOwnNumber}
+	limits := []string{LimitCaller, LimitCampaignCaller, LimitCampaign, LimitPrefix, LimitSegments, LimitSurge}
+	every := 2 * (len(reasons) + len(limits))
+	n, err := testutil.GatherAndCount(r, name)
+	require.NoError(t, err)
+	assert.Equal(t, every, n)
+	for _, reason := range reasons {
+		for _, at := range []string{AtCall, AtText} {
+			assert.Zero(t, testutil.ToFloat64(g.metrics.refusals.WithLabelValues(string(reason), at)))
+		}
+	}
+	for _, limit := range limits {
+		for _, at := range []string{AtCall, AtText} {
+			assert.Zero(t, testutil.ToFloat64(g.metrics.refusals.WithLabelValues(limit, at)))
+		}
+	}
 	g.Refused(Refusal{Reason: Capped, Limit: LimitCampaign}, AtText)
 	g.Refused(Refusal{Reason: Cooldown, RetryAfter: time.Hour}, AtCall)
 	g.Refused(Refusal{Reason: Cooldown}, AtCall)
 	g.Refused(Refusal{}, AtCall)
-	assert.Equal(t, 2, testutil.CollectAndCount(g.metrics.refusals))
+	assert.Equal(t, every, testutil.CollectAndCount(g.metrics.refusals))
 	assert.Equal(t, 1., testutil.ToFloat64(g.metrics.refusals.WithLabelValues("campaign.per_day", "text")))
 	assert.Equal(t, 2., testutil.ToFloat64(g.metrics.refusals.WithLabelValues("cooldown", "call")))
 }

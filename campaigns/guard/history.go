@@ -29,23 +29,29 @@ var (
 
 // Check asks the history whether the caller of a call that is not yet answered
 // may be texted: OptedOut, Suppressed, ANIUntrusted, Cooldown, Capped, in this
-// order. It takes one round trip and Timeout at most. The call counts for the
-// surge of its number; nothing else is counted. Permit is to be asked first. The
-// error is ErrStore.
-func (g *Guards) Check(ctx context.Context, c *campaigns.Campaign, n phone.Number) (Refusal, error) {
-	return g.look(ctx, c, n, rand.Text())
+// order. The text is one of so many segments: what is allowed now is refused
+// later only for what happens in between. It takes one round trip and Timeout at
+// most. The call counts for the surge of its number; nothing else is counted.
+// Where an opt-out waits to be written, Redis is not asked, and nothing counted.
+// Permit is to be asked first. The error is ErrStore.
+func (g *Guards) Check(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (Refusal, error) {
+	return g.look(ctx, c, n, segments, rand.Text())
 }
 
 // Look asks the same and counts nothing: for a look at what would be decided.
 // The error is ErrStore.
-func (g *Guards) Look(ctx context.Context, c *campaigns.Campaign, n phone.Number) (Refusal, error) {
-	return g.look(ctx, c, n, "")
+func (g *Guards) Look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (Refusal, error) {
+	return g.look(ctx, c, n, segments, "")
 }
 
 // look runs the script of the same name. A call names itself, so that it is
 // counted once though the Redis client may repeat the request.
-func (g *Guards) look(ctx context.Context, c *campaigns.Campaign, n phone.Number, call string) (Refusal, error) {
-	args, err := g.appendArgs(append(make([]any, 0, ArgCount+1), call), c, n, NotExempt)
+func (g *Guards) look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int, call string) (Refusal, error) {
+	// Asked before Redis is: an opt-out waits until it is there.
+	if g.o.OptOuts != nil && g.o.OptOuts.Waiting(n.E164) {
+		return Refusal{Reason: OptedOut}, nil
+	}
+	args, err := g.appendArgs(append(make([]any, 0, ArgCount+2), call, segments), c, n, NotExempt)
 	if err != nil {
 		return Refusal{}, err
 	}

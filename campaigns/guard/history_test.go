@@ -45,7 +45,7 @@ func TestEachGuardHasItsReason(t *testing.T) {
 		"surge": {
 			Policy{SurgeCalls: 5}, campaign("a", nil), func(t *testing.T, g *Guards, c *campaigns.Campaign) {
 				for range 5 {
-					_, err := g.Check(t.Context(), c, us(1))
+					_, err := g.Check(t.Context(), c, us(1), 1)
 					require.NoError(t, err)
 				}
 			}, Refusal{Reason: ANIUntrusted, Limit: LimitSurge, RetryAfter: 10 * time.Minute},
@@ -90,8 +90,8 @@ func TestEachGuardHasItsReason(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGuards(t, connect(t), test.policy)
 			c := test.campaign
-			for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number) (Refusal, error){g.Look, g.Check} {
-				r, err := ask(t.Context(), c, us(1))
+			for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){g.Look, g.Check} {
+				r, err := ask(t.Context(), c, us(1), 1)
 				require.NoError(t, err)
 				require.True(t, r.None(), "%v", r)
 			}
@@ -103,17 +103,17 @@ func TestEachGuardHasItsReason(t *testing.T) {
 				assert.LessOrEqual(t, r.RetryAfter, test.want.RetryAfter)
 				assert.Equal(t, test.want.RetryAfter > 0, r.RetryAfter > 0)
 			}
-			r, err := g.Look(t.Context(), c, us(1))
+			r, err := g.Look(t.Context(), c, us(1), 1)
 			require.NoError(t, err)
 			isRefused(r)
-			r, err = g.Check(t.Context(), c, us(1))
+			r, err = g.Check(t.Context(), c, us(1), 1)
 			require.NoError(t, err)
 			isRefused(r)
 			isRefused(send(t, g, time.Time{}, c, us(1), "m9", 1, NotExempt))
 
 			// Another person, of another campaign and range, may be texted, but
 			// where it is the service's limit.
-			r, err = g.Look(t.Context(), campaign("other", nil), phone.Number{E164: "+12125550132", Region: "US"})
+			r, err = g.Look(t.Context(), campaign("other", nil), phone.Number{E164: "+12125550132", Region: "US"}, 1)
 			require.NoError(t, err)
 			assert.Equal(t, test.want.Limit != LimitSegments, r.None(), "%v", r)
 		})
@@ -128,14 +128,13 @@ func suppress(t testing.TB, g *Guards, n phone.Number, d time.Duration) {
 	}
 }
 
-// A test text obeys opt-outs alone, a reply nothing; neither counts anywhere.
+// A test text obeys opt-outs alone and counts nowhere.
 func TestExemptTexts(t *testing.T) {
 	policy := Policy{Cooldown: time.Hour, PerCallerPerDay: 1, PerPrefixPerHour: 1, SegmentsPerDay: 1, SurgeCalls: 1}
 	g := newGuards(t, connect(t), policy)
 	c := campaign("a", &campaigns.Limits{PerCallerPerDay: ptr(1), PerDay: ptr(1)})
 	for range 3 {
 		assert.True(t, send(t, g, time.Time{}, c, us(1), "m", 1, Test).None())
-		assert.True(t, send(t, g, time.Time{}, nil, us(1), "m", 1, Reply).None())
 	}
 	assert.Empty(t, keys(t))
 
@@ -145,13 +144,33 @@ func TestExemptTexts(t *testing.T) {
 	_, err := l.Add(t.Context(), optout.Entry{Number: us(1).E164, Source: optout.Inbound})
 	require.NoError(t, err)
 	assert.Equal(t, Refusal{Reason: OptedOut}, send(t, g, time.Time{}, c, us(1), "m", 1, Test))
-	assert.True(t, send(t, g, time.Time{}, nil, us(1), "m", 1, Reply).None(), "the confirmation of an opt-out")
+	assert.True(t, send(t, g, time.Time{}, nil, us(1), "r", 1, Reply).None(), "the confirmation of an opt-out")
+}
+
+// A reply obeys, and counts for, the limits of prefixes and of segments alone.
+func TestRepliesCostMoneyLikeAnyText(t *testing.T) {
+	at := time.Now()
+	for limit, policy := range map[string]Policy{
+		LimitPrefix:   {PerPrefixPerHour: 2, SegmentsPerDay: 99},
+		LimitSegments: {SegmentsPerDay: 4},
+	} {
+		policy.Cooldown, policy.PerCallerPerDay = time.Hour, 1
+		g := newGuards(t, connect(t), policy)
+		for _, id := range []string{"r1", "r2"} {
+			assert.True(t, send(t, g, at, nil, us(1), id, 2, Reply).None())
+		}
+		assert.Equal(t, limit, send(t, g, at, nil, us(2), "r3", 1, Reply).Limit)
+		assert.Equal(t, limit, send(t, g, at, campaign("a", nil), us(3), "m1", 1, NotExempt).Limit)
+		uncount(t, g, at, "", us(1), "r1", 2)
+		assert.True(t, send(t, g, at, campaign("a", nil), us(1), "m1", 1, NotExempt).None(), "of other limits it is free")
+		assert.Equal(t, limit, send(t, g, at, nil, us(1), "r4", 2, Reply).Limit)
+	}
 }
 
 func TestNothingIsWrittenForALimitThatDoesNotExist(t *testing.T) {
 	g := newGuards(t, connect(t), Policy{})
 	for i := range 20 {
-		r, err := g.Check(t.Context(), campaign("a", nil), us(1))
+		r, err := g.Check(t.Context(), campaign("a", nil), us(1), 1)
 		require.NoError(t, err)
 		require.True(t, r.None())
 		require.True(t, send(t, g, time.Time{}, campaign("a", nil), us(1), strconv.Itoa(i), 5, NotExempt).None())
@@ -173,7 +192,7 @@ func TestNoKeyHoldsANumberAndNothingIsLeftOfAForgottenPerson(t *testing.T) {
 	g := newGuards(t, connect(t), policy)
 	c := campaign("a", &campaigns.Limits{PerCallerPerDay: ptr(9), PerDay: ptr(9)})
 	for _, n := range []phone.Number{us(1), us(2)} {
-		_, err := g.Check(t.Context(), c, n)
+		_, err := g.Check(t.Context(), c, n, 1)
 		require.NoError(t, err)
 		require.True(t, send(t, g, time.Time{}, c, n, "m"+n.E164[8:], 1, NotExempt).None())
 		suppress(t, g, n, time.Hour)
@@ -193,7 +212,7 @@ func TestNoKeyHoldsANumberAndNothingIsLeftOfAForgottenPerson(t *testing.T) {
 	assert.Zero(t, mine())
 	assert.Len(t, keys(t), before-4, "others are not forgotten")
 	require.NoError(t, g.Forget(t.Context(), us(1).E164))
-	r, err := g.Look(t.Context(), c, us(1))
+	r, err := g.Look(t.Context(), c, us(1), 1)
 	require.NoError(t, err)
 	assert.True(t, r.None())
 }
@@ -201,7 +220,7 @@ func TestNoKeyHoldsANumberAndNothingIsLeftOfAForgottenPerson(t *testing.T) {
 func TestASuppressionEndsByItselfOrByHand(t *testing.T) {
 	g := newGuards(t, connect(t), Policy{})
 	refused := func() bool {
-		r, err := g.Look(t.Context(), campaign("a", nil), us(1))
+		r, err := g.Look(t.Context(), campaign("a", nil), us(1), 1)
 		require.NoError(t, err)
 		return r.Reason == Suppressed
 	}
@@ -244,11 +263,11 @@ func TestACheckIsOneRoundTrip(t *testing.T) {
 	rdb.AddHook(hook)
 	g := newGuards(t, rdb, Policy{Cooldown: time.Hour, PerCallerPerDay: 3, PerPrefixPerHour: 20, SegmentsPerDay: 99, SurgeCalls: 10})
 	c := campaign("a", &campaigns.Limits{PerCallerPerDay: ptr(2), PerDay: ptr(9)})
-	_, err := g.Check(t.Context(), c, us(1)) // Redis may not know the script yet
+	_, err := g.Check(t.Context(), c, us(1), 1) // Redis may not know the script yet
 	require.NoError(t, err)
 	before := hook.n.Load()
 	for range 5 {
-		_, err := g.Check(t.Context(), c, us(1))
+		_, err := g.Check(t.Context(), c, us(1), 1)
 		require.NoError(t, err)
 	}
 	assert.Equal(t, before+5, hook.n.Load())
@@ -261,15 +280,15 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
 	g := newGuards(t, dial(t, r), Policy{SurgeCalls: 10}, func(o *Options) { o.Timeout = 0 })
-	assert.Equal(t, 200*time.Millisecond, g.o.Timeout)
-	_, err = g.Look(t.Context(), campaign("a", nil), us(1))
+	assert.Equal(t, 200*time.Millisecond, g.Timeout())
+	_, err = g.Look(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)
 
 	require.NoError(t, r.Freeze())
 	var wg sync.WaitGroup
 	for range 50 { // more than the client has connections to it
 		wg.Go(func() {
-			_, err := g.Check(t.Context(), campaign("a", nil), us(1))
+			_, err := g.Check(t.Context(), campaign("a", nil), us(1), 1)
 			assert.ErrorIs(t, err, ErrStore)
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.NotContains(t, err.Error(), "415555")
@@ -278,12 +297,12 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, r.Thaw())
 	require.Eventually(t, func() bool {
-		_, err := g.Look(t.Context(), campaign("a", nil), us(1))
+		_, err := g.Look(t.Context(), campaign("a", nil), us(1), 1)
 		return err == nil
 	}, 10*time.Second, 10*time.Millisecond)
 
 	require.NoError(t, r.Kill())
-	_, err = g.Check(t.Context(), campaign("a", nil), us(1))
+	_, err = g.Check(t.Context(), campaign("a", nil), us(1), 1)
 	require.ErrorIs(t, err, ErrStore)
 	_, err = g.Unsuppress(t.Context(), us(1).E164)
 	require.ErrorIs(t, err, ErrStore)
@@ -292,7 +311,7 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 
 func TestNothingIsAllowedWhileTheSecretIsNotKnown(t *testing.T) {
 	g := newGuards(t, connect(t), Policy{}, func(o *Options) { o.Secret = func() []byte { return nil } })
-	_, err := g.Check(t.Context(), campaign("a", nil), us(1))
+	_, err := g.Check(t.Context(), campaign("a", nil), us(1), 1)
 	require.ErrorIs(t, err, ErrStore)
 	_, err = g.Args(campaign("a", nil), us(1), NotExempt)
 	require.ErrorIs(t, err, ErrStore)
@@ -321,10 +340,10 @@ func TestARepeatedCheckCountsOneCall(t *testing.T) {
 	rdb := connect(t)
 	g := newGuards(t, rdb, Policy{SurgeCalls: 2})
 	rdb.AddHook(twice{})
-	r, err := g.Check(t.Context(), campaign("a", nil), us(1))
+	r, err := g.Check(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)
 	assert.True(t, r.None())
-	r, err = g.Check(t.Context(), campaign("a", nil), us(1))
+	r, err = g.Check(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)
 	assert.Equal(t, ANIUntrusted, r.Reason)
 }

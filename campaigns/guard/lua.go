@@ -34,9 +34,11 @@ type Exempt string
 
 // The exemptions.
 const (
-	NotExempt Exempt = ""      // none: a text to a caller, or to one of a list
-	Test      Exempt = "test"  // only opt-outs are checked, and nothing is counted
-	Reply     Exempt = "reply" // nothing is checked or counted: the person has just asked for it
+	NotExempt Exempt = ""     // none: a text to a caller, or to one of a list
+	Test      Exempt = "test" // only opt-outs are checked, and nothing is counted
+	// Reply is of an answer to what the person has just texted, of no campaign:
+	// only the limits of prefixes and of segments hold, and it counts there.
+	Reply Exempt = "reply"
 )
 
 // Args are the values that guard_args reads. The campaign may be nil. The error

@@ -219,7 +219,7 @@ func TestWhatIsKnownIsKeptLongEnough(t *testing.T) {
 	rdb := connect(t)
 	g := newGuards(t, rdb, Policy{Cooldown: time.Hour, PerCallerPerDay: 9, PerPrefixPerHour: 9, SegmentsPerDay: 99, SurgeCalls: 9})
 	long := campaign("long", &campaigns.Limits{Cooldown: ptr(campaigns.Pause(90 * time.Hour)), PerDay: ptr(9)})
-	_, err := g.Check(t.Context(), long, us(1))
+	_, err := g.Check(t.Context(), long, us(1), 1)
 	require.NoError(t, err)
 	for i, c := range []*campaigns.Campaign{long, campaign("short", nil)} { // the short one does not shorten it
 		require.True(t, send(t, g, time.Time{}, c, us(1), strconv.Itoa(i), 1, NotExempt).None())

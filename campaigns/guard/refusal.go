@@ -60,6 +60,14 @@ func (r Refusal) String() string {
 	return s
 }
 
+// labels are all that a refusal is counted as: the reasons that have no limit,
+// and the limits.
+var labels = []string{
+	string(OptedOut), string(Suppressed), string(Cooldown),
+	string(NotMobile), string(CountryNotAllowed), string(ANIOwnNumber),
+	LimitCaller, LimitCampaignCaller, LimitCampaign, LimitPrefix, LimitSegments, LimitSurge,
+}
+
 // label is what the refusal is counted as.
 func (r Refusal) label() string {
 	if r.Limit != "" {

@@ -20,12 +20,14 @@ import (
 )
 
 const (
-	// replyEvery is how often a text of one kind is answered.
+	// replyEvery is how long an answer stands: a text that comes again gets the
+	// same one, and help is not sent twice.
 	replyEvery = time.Hour
 	// repliesPerDay is how many replies a number gets in 24 hours at most.
 	repliesPerDay = 6
-	// memory is for how long a provider may hand over a text late: after that a
-	// word counts whenever it was sent.
+	// memory is for how long a provider may hand over a text late: after that
+	// nothing is known of the words that came before it, and all that stands
+	// against one that opts in is an opt-out that is later.
 	memory = 48 * time.Hour
 	// storeTimeout is how long Redis may take to answer.
 	storeTimeout = time.Second
@@ -43,7 +45,7 @@ var (
 
 // heeded is what became of a word.
 type heeded struct {
-	counts bool   // no later one was there before it
+	counts bool   // nothing came before it that is later
 	reply  string // the idempotency key of the reply; "" where there is to be none
 }
 
@@ -56,12 +58,18 @@ func (i *Inbox) heed(ctx context.Context, k kind, t Text, from phone.Number, rep
 		return heeded{}, storeError(errNoSecret)
 	}
 	person, id := campaigns.Pseudonym(secret, from.E164), identity(t)
+	sent := millis(t.At)
+	if k == stop && t.Local {
+		sent = 0 // now: it is not to be overtaken for an hour that may be another one
+	}
+	// A STOP that nothing tells from an earlier one may be a new one.
+	known := k != stop || t.ID != "" || !t.At.IsZero()
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	answer, err := wordScript.Run(ctx, i.o.Redis, []string{wordsKey(person)},
-		person, from.E164, string(k), id, millis(t.At), replies,
+		person, from.E164, string(k), id, sent, replies,
 		replyEvery.Milliseconds(), repliesPerDay, memory.Milliseconds(),
-		string(optout.Inbound), rand.Text()).Int64Slice()
+		string(optout.Inbound), rand.Text(), known).Int64Slice()
 	if err == nil && len(answer) != 3 {
 		err = errAnswer
 	}

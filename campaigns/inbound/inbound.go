@@ -14,10 +14,11 @@
 // # What is sent back
 //
 // An opt-out is confirmed once, where it is new; so is taking it back; and help
-// is sent at most once an hour to a number. The texts are set by
+// is sent at most once an hour to a number. Whoever has opted in again and out
+// again has a new opt-out, which is confirmed. The texts are set by
 // sms.replies.stopped, .started and .help; an empty one is not sent. They come
-// from the number that was texted, and go only to the countries texts may go to.
-// No number gets more than six replies in 24 hours, whatever it sends: two
+// from the number that was texted, or from the service's own sender where it
+// cannot be told, and go only to the countries texts may go to. No number gets more than six replies in 24 hours, whatever it sends: two
 // machines that answer each other fall silent.
 //
 // Someone whose texts come from a name instead of a number cannot answer them:
@@ -25,9 +26,13 @@
 //
 // # Repetition and disorder
 //
-// The provider may hand over a text twice, or late. A word that was sent before
-// the one that counted last (by the provider's clock) does not count any more:
-// a START that comes late takes no later STOP back.
+// The provider may hand over a text twice, or late. The last few texts of each
+// kind are known by their ids for two days: one that comes again changes nothing.
+// A word that was sent before the one that counted last (by the provider's clock)
+// does not count any more. And a START takes back no opt-out that was asked for
+// after it was sent, be it by a text, a key, the API, a list or the provider:
+// that holds also when its words are forgotten. A STOP is late only where the
+// time it was sent is certain, to the zone; else it counts from when it came.
 package inbound
 
 import (
@@ -43,6 +48,7 @@ import (
 
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
+	"deflectd/campaigns/phone"
 )
 
 // ErrStore says that Redis is away or too slow: the text should come again.
@@ -55,6 +61,9 @@ type Text struct {
 	To   string    // what it was sent to, likewise, or a short code
 	Body string    // in UTF-8
 	At   time.Time // when it was sent, by the provider's clock; zero where nobody says
+	// Local says that At was told without its zone and taken for UTC. It may be
+	// hours off: a START can be late by it, a STOP cannot.
+	Local bool
 }
 
 // Replies are what is sent back; an empty one is not sent.
@@ -72,9 +81,13 @@ type Options struct {
 	OptOuts *optout.List
 	// Reply sends a reply: Outbox.Reply. It is not called twice with the same
 	// key and another content.
-	Reply   func(context.Context, message.Reply) error
-	Region  string // how a number that is not international is read (ISO 3166-1 alpha-2)
-	Replies Replies
+	Reply func(context.Context, message.Reply) error
+	// Originator is the service's own sender of texts to a number, "" where there
+	// is none: replies come from it where nobody can tell what was texted. It may
+	// be left out.
+	Originator func(to phone.Number) string
+	Region     string // how a number that is not international is read (ISO 3166-1 alpha-2)
+	Replies    Replies
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -93,7 +106,7 @@ func New(o Options) *Inbox {
 	}
 	i := &Inbox{o: o, took: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "deflectd_inbound_total",
-		Help: "Texts from people, by what they ask for (stop, start, help, other; ignored: not from a number, or overtaken by a later one).",
+		Help: "Texts from people, by what they ask for (stop, start, help, other; ignored: not from a number, or overtaken by something later).",
 	}, []string{"kind"})}
 	for _, k := range kinds() {
 		i.took.WithLabelValues(string(k))
@@ -133,7 +146,9 @@ func (i *Inbox) take(ctx context.Context, t Text) (kind, error) {
 	case h.reply == "":
 		return asked, nil
 	}
-	if err := i.reply(ctx, message.Reply{To: from, Originator: i.originator(t.To), Text: body, Key: h.reply}); err != nil {
+	// The confirmation of an opt-out must go out, whatever limit is reached.
+	r := message.Reply{To: from, Originator: i.sender(t.To, from), Text: body, Key: h.reply, Limited: asked != stop}
+	if err := i.reply(ctx, r); err != nil {
 		return "", fmt.Errorf("answer an inbound text: %w", err)
 	}
 	return asked, nil
@@ -156,6 +171,10 @@ func (i *Inbox) answer(k kind) string {
 // reply sends a reply. One that cannot be sent now makes the text come again;
 // one that may not be sent is left out, for what was asked for is done.
 func (i *Inbox) reply(ctx context.Context, r message.Reply) error {
+	if r.Originator == "" {
+		i.o.Logger.WarnContext(ctx, "a reply to an inbound text is not sent: there is nothing it could come from")
+		return nil
+	}
 	err := i.o.Reply(ctx, r)
 	switch {
 	case err == nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/deploy/lab"
@@ -130,6 +131,9 @@ func (b *box) fails(err error) {
 	defer b.mu.Unlock()
 	b.failing = err
 }
+
+// pseudonym is the person's.
+func (b *box) pseudonym() string { return campaigns.Pseudonym(testSecret, person) }
 
 // listed says whether a number has opted out.
 func (b *box) listed(t testing.TB, number string) bool {

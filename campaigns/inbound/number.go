@@ -23,8 +23,17 @@ func (i *Inbox) number(s string) (phone.Number, bool) {
 	return n, err == nil
 }
 
-// originator is what a reply comes from: the number or short code that was
-// texted; "" for the service's own where that cannot be told.
+// sender is what a reply comes from: what was texted, or the service's own sender
+// where that cannot be told; "" where there is none.
+func (i *Inbox) sender(texted string, to phone.Number) string {
+	if o := i.originator(texted); o != "" || i.o.Originator == nil {
+		return o
+	}
+	return i.o.Originator(to)
+}
+
+// originator is the number or short code that was texted; "" where that cannot
+// be told.
 func (i *Inbox) originator(to string) string {
 	if n, ok := i.number(to); ok {
 		return n.E164

@@ -17,7 +17,7 @@ const (
 	start   kind = "start"
 	help    kind = "help"
 	other   kind = "other"
-	ignored kind = "ignored" // from nobody who could be answered, or overtaken by a later one
+	ignored kind = "ignored" // from nobody who could be answered, or overtaken by something later
 )
 
 // kinds are all of them.

@@ -74,6 +74,10 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 		// been told.
 		return "", errNotTried
 	}
+	if cause := o.withdrawn(f); cause != "" { // an opt-out that Redis has yet to be told of
+		o.giveBack(ctx, f, 0, cause)
+		return "", errNotTried
+	}
 	learn, err := o.breaker.Allow()
 	if err != nil {
 		o.giveBack(ctx, f, jitter(o.opts.Breaker.Pause), "provider_down")
@@ -84,6 +88,10 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 
 	left, ok := o.toSending(ctx, f)
 	if !ok {
+		return "", errNotTried
+	}
+	if cause := o.withdrawn(f); cause != "" { // Redis may have been slow to answer
+		o.giveBack(ctx, f, 0, cause)
 		return "", errNotTried
 	}
 	calling, cancel := context.WithTimeout(calling, o.opts.AttemptTimeout)
@@ -97,6 +105,17 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 		lesson = err
 	}
 	return id, err
+}
+
+// withdrawn says why the text of a flight must not be sent any more, though Redis
+// may not have been told yet; "" where it may be. A reply goes out also to who
+// has opted out.
+func (o *Outbox) withdrawn(f *flight) string {
+	cause := o.unwanted(f.message.ID)
+	if reply := f.message.Campaign == ""; cause == "" && !reply && o.optingOut(f.message.To) {
+		return ReasonOptedOut
+	}
+	return cause
 }
 
 // toSending says in the record that the text goes to the provider now. It
@@ -151,7 +170,7 @@ func (o *Outbox) settle(ctx context.Context, f *flight, s State, reason, id stri
 func (o *Outbox) giveBack(ctx context.Context, f *flight, delay time.Duration, reason string) {
 	answer, ok := o.insist(f, func() (reply, error) {
 		return o.run(ctx, retryScript, "give a message back", f.keys(),
-			f.message.ID, f.holder, f.attempt(), delay.Milliseconds(), reason, o.unwanted(f.message.ID))
+			f.message.ID, f.holder, f.attempt(), delay.Milliseconds(), reason, o.withdrawn(f))
 	})
 	switch {
 	case !ok:

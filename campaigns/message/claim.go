@@ -213,14 +213,14 @@ func (l *looper) keepFigures(ctx context.Context, now time.Time) error {
 	return l.trim(ctx, now, time.UnixMilli(at))
 }
 
-// trim has the index forget what is past its retention. It is at in Redis now,
-// whose clock made the entries.
+// trim has the index forget what is past its retention, however long it was
+// valid. It is at in Redis now, whose clock made the entries.
 func (l *looper) trim(ctx context.Context, now, at time.Time) error {
 	if now.Sub(l.trimmed) < trimEvery {
 		return nil
 	}
 	err := l.do(ctx, "trim the index of messages", func(ctx context.Context) error {
-		return l.rdb.ZRemRangeByScore(ctx, indexKey, "-inf", strconv.FormatInt(at.Add(-l.opts.Retention).UnixMilli(), 10)).Err()
+		return l.rdb.ZRemRangeByScore(ctx, indexKey, "-inf", strconv.FormatInt(at.Add(-l.kept()).UnixMilli(), 10)).Err()
 	})
 	if err == nil {
 		l.trimmed = now

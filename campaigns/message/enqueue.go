@@ -23,6 +23,7 @@ type durable struct {
 	key      string // idempotency key, "" for none
 	digest   string // tells the requests with that key apart
 	list     bool
+	must     bool // it goes out though a limit is reached
 	resend   bool // once more, where nobody knows what became of it
 }
 
@@ -33,6 +34,9 @@ func flag(on bool) string {
 	}
 	return ""
 }
+
+// kept is for how long any message is kept at most, from when it was made.
+func (o *Outbox) kept() time.Duration { return longestValidity + o.opts.Retention }
 
 // enqueue runs the script that makes the message durable, unless it is later
 // than notAfter by Redis' clock. A message without a link (Link is "") has none.
@@ -45,14 +49,18 @@ func (o *Outbox) enqueue(ctx context.Context, m *Message, d durable) (reply, err
 		keys = append(keys, idempotencyKey(d.key))
 		marker = m.ID + " " + d.digest
 	}
-	list := 0
+	list, must := 0, 0
 	if d.list {
 		list = 1
+	}
+	if d.must {
+		must = 1
 	}
 	args := make([]any, 0, 64)
 	args = append(args, m.ID, d.holder, o.opts.Lease.Milliseconds(), d.validity.Milliseconds(),
 		(d.validity + o.opts.Retention).Milliseconds(), d.target, d.leads.Milliseconds(), link.TTL(d.leads).Milliseconds(),
-		marker, keyKept.Milliseconds(), d.notAfter, list, m.Segments)
+		marker, keyKept.Milliseconds(), d.notAfter, list, m.Segments,
+		o.kept().Milliseconds(), must)
 	guards := len(args)
 	args = append(args, 0)
 	if m.Link != "" {

@@ -14,7 +14,9 @@ const forgetBatch = 100
 // were. What is queued is cancelled, and what is with the provider is not tried
 // again. Gone are the number, the text, the originator, and where the link
 // leads; the link stays as one that has expired, and the record as what became
-// of a message to somebody. The error is ErrStore: it is to be asked for again.
+// of a message to somebody. Where the provider may yet say that the person has
+// opted out, the pseudonym stays until the message is final. The error is
+// ErrStore: it is to be asked for again.
 func (o *Outbox) Forget(ctx context.Context, e164 string) (n int, err error) {
 	before, behind, _ := strings.Cut(link.URLKey("\n"), "\n")
 	key := numberKey(e164)

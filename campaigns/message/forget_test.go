@@ -12,6 +12,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/link"
+	"deflectd/campaigns/optout"
 )
 
 // everything is all that Redis holds: each key with what is in it.
@@ -88,11 +89,23 @@ func TestForget(t *testing.T) {
 		assert.Zero(t, rdb.Exists(t.Context(), link.URLKey(m.Link)).Val(), "and leads nowhere")
 	}
 	wants(t, o, p2.Message().ID, Queued)
+	// The provider may yet say something of these two; who was opted out by it is
+	// known by pseudonym until then.
+	reported := []Message{made[Accepted], made[Unknown]}
+	for _, m := range reported {
+		assert.Equal(t, campaigns.Pseudonym(secret, caller), rdb.HGet(t.Context(), messageKey(m.ID), "person").Val())
+	}
+	require.NoError(t, o.Report(t.Context(), Report{Message: made[Unknown].ID, State: Failed, Reason: ReasonOptedOut, Permanent: true}))
+	entry, err := o.opts.OptOuts.Get(t.Context(), caller)
+	require.NoError(t, err)
+	assert.Equal(t, optout.Provider, entry.Source)
+	assert.Empty(t, entry.Number)
+	require.NoError(t, o.Report(t.Context(), Report{Message: made[Accepted].ID, State: Delivered}))
 	n := 0
 	for key, value := range everything(t, rdb) {
 		for _, trace := range []string{caller[1:], campaigns.Pseudonym(secret, caller), "You will not be texted"} {
-			if strings.Contains(key, ":guard:") {
-				continue // that is guard.Guards.Forget
+			if strings.Contains(key, ":guard:") || strings.Contains(key, ":optout") {
+				continue // that is guard.Guards.Forget; and the opt-out has the pseudonym alone
 			}
 			assert.NotContains(t, key, trace)
 			assert.NotContains(t, value, trace, key)
@@ -102,7 +115,74 @@ func TestForget(t *testing.T) {
 		}
 	}
 	assert.Positive(t, n, "others are not forgotten")
-	require.NoError(t, o.Report(t.Context(), Report{Message: made[Unknown].ID, State: Failed, Reason: ReasonOptedOut, Permanent: true}))
+	assert.Empty(t, keys(t, campaigns.Key("guard", "suppressed", "*")))
+	_, err = o.opts.OptOuts.Remove(t.Context(), caller)
+	require.NoError(t, err)
+	for _, m := range made {
+		require.NoError(t, o.Report(t.Context(), Report{Message: m.ID, State: Failed, Reason: ReasonOptedOut}))
+	}
 	assert.Empty(t, keys(t, campaigns.Key("optout", "*")), "nobody knows who that was")
 	assert.Zero(t, rdb.ZCard(t.Context(), doubtedKey).Val())
+}
+
+// The opt-out comes with the refusal of an attempt that was under way when the
+// person was forgotten.
+func TestAnOptOutIsLearntFromARefusalAfterForgetting(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	release := make(chan error)
+	p := &provider{}
+	p.say(func(context.Context, Text) (string, error) { return "", <-release })
+	o := newOutbox(t, rdb, p, guarded(t, rdb, home()))
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	require.Equal(t, Sending, <-pending.States())
+	_, err = o.Forget(t.Context(), caller)
+	require.NoError(t, err)
+	hand(t, release, &SendError{Verdict: Refused, Reason: ReasonOptedOut, Healthy: true})
+	assert.Equal(t, []State{Failed}, states(t, pending))
+	entry, err := o.opts.OptOuts.Get(t.Context(), caller)
+	require.NoError(t, err)
+	assert.Empty(t, entry.Number)
+	assert.False(t, rdb.HExists(t.Context(), messageKey(pending.Message().ID), "person").Val())
+}
+
+// A text of a short validity does not take those of a long one out of the index
+// of their number: what is kept must be found, to be forgotten.
+func TestEachTextIsInTheIndexForAsLongAsItIsKept(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	o := newOutbox(t, rdb, &provider{}, guarded(t, rdb, home()), func(o *Options) { o.Retention = time.Hour })
+	send := func(validity time.Duration) string {
+		r := request()
+		r.Campaign.Validity = campaigns.Duration(validity)
+		pending, err := o.Send(t.Context(), r)
+		require.NoError(t, err)
+		states(t, pending)
+		return pending.Message().ID
+	}
+	long, key := send(72*time.Hour), numberKey(caller)
+	at := time.Now().Add(-70 * time.Hour) // that is, as if that one had been sent so long ago
+	for _, index := range []string{key, indexKey} {
+		require.NoError(t, rdb.ZAdd(t.Context(), index, redis.Z{Score: float64(at.UnixMilli()), Member: long}).Err())
+	}
+	send(15 * time.Minute)
+	assert.InDelta(t, (73 * time.Hour).Seconds(), rdb.PTTL(t.Context(), key).Val().Seconds(), 600)
+	l := looper{Outbox: o}
+	require.NoError(t, l.trim(t.Context(), time.Now(), time.Now()))
+	for _, q := range []Query{{To: caller}, {}} {
+		found, _, err := o.Search(t.Context(), q)
+		require.NoError(t, err)
+		require.Len(t, found, 2)
+		assert.Equal(t, long, found[1].ID)
+	}
+	// What is older than any that is kept goes.
+	at = at.Add(-4 * time.Hour)
+	for _, index := range []string{key, indexKey} {
+		require.NoError(t, rdb.ZAdd(t.Context(), index, redis.Z{Score: float64(at.UnixMilli()), Member: long}).Err())
+	}
+	send(15 * time.Minute)
+	l.trimmed = time.Time{}
+	require.NoError(t, l.trim(t.Context(), time.Now(), time.Now()))
+	for _, index := range []string{key, indexKey} {
+		assert.EqualValues(t, 2, rdb.ZCard(t.Context(), index).Val())
+	}
 }

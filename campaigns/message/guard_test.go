@@ -2,7 +2,6 @@ package message
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -284,92 +283,4 @@ func TestWithoutTheSecretNothingIsMade(t *testing.T) {
 	require.ErrorIs(t, err, ErrStore)
 	require.ErrorIs(t, o.Reply(t.Context(), Reply{To: r.To, Originator: "Acme", Text: "hello", Key: "key"}), ErrStore)
 	assert.Empty(t, keys(t, "*"))
-}
-
-// Somebody opts out when the text is durable but not with the provider yet.
-func TestAnOptOutOvertakesAText(t *testing.T) {
-	rdb := connect(t, startRedis(t))
-	policy := home()
-	policy.PerCallerPerDay = 3
-	release := make(chan error)
-	p := &provider{}
-	p.say(func(context.Context, Text) (string, error) { return "id", <-release })
-	o := newOutbox(t, rdb, p, guarded(t, rdb, policy), func(o *Options) { o.Workers = 1 })
-	running(t, o)
-	again, err := o.Send(t.Context(), request()) // will be queued again
-	require.NoError(t, err)
-	wants(t, o, again.Message().ID, Sending)
-	waiting, err := o.Send(t.Context(), request()) // for the only slot
-	require.NoError(t, err)
-	optsOut(t, o, caller)
-	hand(t, release, errLater)
-	assert.Equal(t, []State{Sending, Queued, Cancelled}, states(t, again))
-	assert.Equal(t, []State{Cancelled}, states(t, waiting))
-	for _, pending := range []*Pending{again, waiting} {
-		m := wants(t, o, pending.Message().ID, Cancelled)
-		assert.Equal(t, "opted_out", m.Reason)
-	}
-	assert.Len(t, p.texts(), 1)
-	assert.Zero(t, rdb.ZCard(t.Context(), campaigns.Key("guard", "caller", campaigns.Pseudonym(secret, caller))).Val())
-}
-
-// The provider says that somebody has opted out: once, for the report comes
-// again and must not undo a START.
-func TestOptOutsAreLearntFromTheProvider(t *testing.T) {
-	rdb := connect(t, startRedis(t))
-	p := &provider{}
-	o := newOutbox(t, rdb, p, guarded(t, rdb, home()))
-	opted := func() bool {
-		_, err := o.opts.OptOuts.Get(t.Context(), caller)
-		if err != nil {
-			require.ErrorIs(t, err, optout.ErrNotFound)
-		}
-		return err == nil
-	}
-	pending, err := o.Send(t.Context(), request())
-	require.NoError(t, err)
-	states(t, pending)
-	report := Report{Message: pending.Message().ID, State: Failed, Reason: ReasonOptedOut}
-	require.NoError(t, o.Report(t.Context(), report))
-	require.True(t, opted())
-	entry, err := o.opts.OptOuts.Get(t.Context(), caller)
-	require.NoError(t, err)
-	assert.Equal(t, optout.Provider, entry.Source)
-	assert.Equal(t, caller, entry.Number)
-	_, err = o.opts.OptOuts.Remove(t.Context(), caller)
-	require.NoError(t, err)
-	require.NoError(t, o.Report(t.Context(), report))
-	assert.False(t, opted())
-
-	p.say(fails(SendError{Verdict: Refused, Reason: ReasonOptedOut, Healthy: true}))
-	pending, err = o.Send(t.Context(), request())
-	require.NoError(t, err)
-	assert.Equal(t, []State{Sending, Failed}, states(t, pending))
-	assert.True(t, opted(), "also from a refusal")
-}
-
-// Texts to a number fail for good: it is left alone for a while.
-func TestPermanentFailuresAreLearnt(t *testing.T) {
-	rdb := connect(t, startRedis(t))
-	policy := home()
-	policy.Suppress = time.Hour
-	p := &provider{}
-	o := newOutbox(t, rdb, p, guarded(t, rdb, policy))
-	send := func() error {
-		pending, err := o.Send(t.Context(), request())
-		if err != nil {
-			return err
-		}
-		states(t, pending)
-		return errors.Join(
-			o.Report(t.Context(), Report{Message: pending.Message().ID, State: Failed, Reason: "absent"}),
-			o.Report(t.Context(), Report{Message: pending.Message().ID, State: Failed, Reason: "no_such_number", Permanent: true}))
-	}
-	require.NoError(t, send())
-	assert.Equal(t, guard.Suppressed, refusal(t, send()).Reason, "learnt, though the report changed no state")
-	_, err := o.opts.Guards.Unsuppress(t.Context(), caller)
-	require.NoError(t, err)
-	p.say(fails(SendError{Verdict: Refused, Reason: "recipient_refused", Permanent: true, Healthy: true}))
-	require.NoError(t, send())
-	assert.Equal(t, guard.Suppressed, refusal(t, send()).Reason)
 }

@@ -18,6 +18,7 @@ import (
 	"deflectd/campaigns/guard"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
+	"deflectd/campaigns/sender"
 )
 
 // machine runs the scripts on one message beside the model.
@@ -71,7 +72,7 @@ func (x *machine) facts() map[string]string {
 		facts[key] = fmt.Sprint(x.o.rdb.ZScore(ctx, key, x.id).Val())
 	}
 	facts["limits"] = fmt.Sprint(x.inLimits(), x.o.rdb.HGet(ctx, campaigns.Key("guard", "segments"), "sum").Val())
-	facts["opted"] = fmt.Sprint(x.opted())
+	facts["opted"] = fmt.Sprint(x.opted(), x.suppressed())
 	return facts
 }
 
@@ -83,6 +84,10 @@ func (x *machine) inLimits() bool {
 
 func (x *machine) opted() bool {
 	return x.o.rdb.Exists(x.t.Context(), campaigns.Key("optout", x.person())).Val() == 1
+}
+
+func (x *machine) suppressed() bool {
+	return x.o.rdb.Exists(x.t.Context(), campaigns.Key("guard", "suppressed", x.person())).Val() == 1
 }
 
 // hand draws a worker: mostly the one that holds the message, with the attempt
@@ -119,7 +124,7 @@ func (x *machine) sending() {
 		x.m.unsent(Expired)
 	case off:
 		want = "off"
-	case x.m.opted && !x.m.forgotten:
+	case x.m.opted, x.m.released:
 		want, x.m.ended = "ended", holder
 		x.m.unsent(Cancelled)
 	default:
@@ -133,8 +138,9 @@ func (x *machine) settle() {
 	holder, attempt := x.hand(x.m.attempts)
 	to := rapid.SampledFrom([]State{Accepted, Failed, Unknown}).Draw(x.t, "to")
 	reason := rapid.SampledFrom([]string{"rejected", ReasonOptedOut}).Draw(x.t, "reason")
+	suppress := x.drawSuppression()
 	if to != Failed {
-		reason = ""
+		reason, suppress = "", 0
 	}
 	token := fmt.Sprint(holder, attempt, to, reason)
 	enters := to
@@ -145,17 +151,17 @@ func (x *machine) settle() {
 	rolledBack := holder == x.m.holder && x.m.state == Queued && attempt == strconv.Itoa(x.m.attempts+1)
 	allowed := rolledBack || mine && (x.m.state == Sending || x.m.state == Unknown && enters != Unknown)
 	repeated := mine && x.m.state == enters && x.m.settled == token
-	answer := x.run(settleScript, nil, holder, attempt, string(to), reason, "scripted", "id", 0)
+	answer := x.run(settleScript, nil, holder, attempt, string(to), reason, "scripted", "id", suppress)
 	assert.Equal(x.t, allowed || repeated, answer.string(0) == "ok")
 	if !allowed {
 		return
 	}
 	assert.Equal(x.t, string(enters), answer.string(2))
+	x.learn(reason, suppress)
 	x.m.attempts, x.m.settled, x.m.doubted = number(attempt), token, false
 	switch to {
 	case Failed:
 		x.m.unsent(Failed)
-		x.learn(reason)
 	case Unknown:
 		x.m.unknown()
 	default:
@@ -163,9 +169,17 @@ func (x *machine) settle() {
 	}
 }
 
-func (x *machine) learn(reason string) {
-	if reason == ReasonOptedOut && !x.m.learnt && !x.m.forgotten {
+// drawSuppression is for how long a failure keeps texts from the number (ms).
+func (x *machine) drawSuppression() int {
+	return rapid.SampledFrom([]int{0, 60_000}).Draw(x.t, "suppress")
+}
+
+func (x *machine) learn(reason string, suppress int) {
+	if reason == ReasonOptedOut && !x.m.learnt && x.m.known {
 		x.m.learnt, x.m.opted = true, true
+	}
+	if suppress > 0 && !x.m.forgotten {
+		x.m.suppress = true
 	}
 }
 
@@ -207,11 +221,12 @@ func (x *machine) cancel() {
 func (x *machine) report() {
 	to := rapid.SampledFrom([]State{Accepted, Delivered, Failed, Expired}).Draw(x.t, "to")
 	reason := rapid.SampledFrom([]string{"", "absent", ReasonOptedOut}).Draw(x.t, "reason")
-	x.twice(reportScript, []string{messageKey(x.id)}, x.id, string(to), reason, "id", x.o.unique(), 0)
+	suppress := x.drawSuppression()
+	x.twice(reportScript, []string{messageKey(x.id)}, x.id, string(to), reason, "id", x.o.unique(), suppress)
 	if x.m.attempts == 0 {
 		return
 	}
-	x.learn(reason)
+	x.learn(reason, suppress)
 	if !x.m.state.Final() && x.m.state != to {
 		x.m.state, x.m.holder, x.m.doubted = to, "", false
 	}
@@ -282,6 +297,17 @@ func (x *machine) opt() {
 	x.m.opted = !x.m.opted
 }
 
+// release gives the sender back, or obtains it again.
+func (x *machine) release() {
+	ctx, key := x.t.Context(), sender.ReleasedKey
+	if x.m.released {
+		require.NoError(x.t, x.o.rdb.ZRem(ctx, key, machineSender).Err())
+	} else {
+		require.NoError(x.t, x.o.rdb.ZAdd(ctx, key, redis.Z{Score: 1, Member: machineSender}).Err())
+	}
+	x.m.released = !x.m.released
+}
+
 func (x *machine) forget() {
 	n, err := x.o.Forget(x.t.Context(), x.to)
 	require.NoError(x.t, err)
@@ -299,11 +325,13 @@ func (x *machine) forget() {
 	default:
 	}
 	x.m.doubted, x.m.counted = false, false
+	x.m.known = !x.m.opted
 }
 
 // check compares the record, the queue and the limits with the model.
 func (x *machine) check() {
 	ctx := x.t.Context()
+	x.m.ends()
 	m, err := x.o.Get(ctx, x.id)
 	require.NoError(x.t, err)
 	assert.Equal(x.t, x.m.state, m.State)
@@ -320,11 +348,15 @@ func (x *machine) check() {
 	assert.Equal(x.t, x.m.doubted, in(doubtedKey), "to be sent once more")
 	assert.Equal(x.t, x.m.inLimits, x.inLimits(), "counted against the limits")
 	assert.Equal(x.t, x.m.opted, x.opted(), "opted out")
+	assert.Equal(x.t, x.m.suppress, x.suppressed(), "suppressed")
+	assert.Equal(x.t, x.m.known, x.o.rdb.HExists(ctx, messageKey(x.id), "person").Val(), "known by pseudonym")
 	assert.Equal(x.t, x.m.forgotten, m.To == "" && m.Text == "" && m.Originator == "" && m.URL == "")
 	if x.m.forgotten {
 		for field, value := range x.o.rdb.HGetAll(ctx, messageKey(x.id)).Val() {
 			assert.NotContains(x.t, value, x.to[1:], field)
-			assert.NotContains(x.t, value, x.person(), field)
+			if field != "person" {
+				assert.NotContains(x.t, value, x.person(), field)
+			}
 		}
 	}
 }
@@ -348,6 +380,7 @@ func TestTheStatesFollowTheModel(t *testing.T) {
 		steps := map[string]func(){
 			"sending": x.sending, "settle": x.settle, "retry": x.retry, "cancel": x.cancel, "report": x.report, "lapse": x.lapse,
 			"extend": x.extend, "time over": x.timeOver, "opt": x.opt, "forget": x.forget,
+			"release": x.release,
 		}
 		names := slices.Sorted(maps.Keys(steps))
 		names = append(names, strings.Fields("sending sending sending sending settle settle settle retry lapse lapse lapse")...)
@@ -359,16 +392,22 @@ func TestTheStatesFollowTheModel(t *testing.T) {
 			left++
 		}
 		require.Equal(rt, left, segments(), "segments counted and not taken back")
+		if x.m.released {
+			x.release()
+		}
 		for _, key := range []string{outboxKey, listKey, queuedKey, doubtedKey} {
 			require.NoError(rt, rdb.ZRem(rt.Context(), key, x.id).Err())
 		}
 	})
 }
 
+// machineSender is what the messages of machines come from.
+const machineSender = "+18005550142"
+
 // newMachine makes a message durable, perhaps twice.
 func newMachine(rt *rapid.T, o *Outbox, to string) *machine {
 	r := request()
-	r.To = phone.Number{E164: to, Region: "US"}
+	r.To, r.Originator = phone.Number{E164: to, Region: "US"}, machineSender
 	r.List = rapid.IntRange(0, 3).Draw(rt, "one of a list") == 0
 	if rapid.Bool().Draw(rt, "resend once") {
 		r.Campaign.OnUnknown = campaigns.OnUnknownResend
@@ -388,7 +427,7 @@ func newMachine(rt *rapid.T, o *Outbox, to string) *machine {
 		require.Equal(rt, "ok", answer.string(0))
 	}
 	x := &machine{t: rt, o: o, id: m.ID, to: to, m: model{
-		state: Queued, holder: "first", list: r.List, resend: d.resend, counted: true, inLimits: true,
+		state: Queued, holder: "first", list: r.List, resend: d.resend, counted: true, inLimits: true, known: true,
 	}}
 	if r.List {
 		x.m.holder = ""

@@ -119,6 +119,9 @@ type Reply struct {
 	Originator string // whom the person has texted
 	Text       string
 	Key        string // makes repeating it harmless for 24 hours; needed
+	// Limited says that the limits of prefixes and of segments hold for it: where
+	// one is reached it is refused. Any reply counts against them.
+	Limited bool
 }
 
 // Report is what the provider says became of a message it took.

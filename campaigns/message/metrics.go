@@ -1,6 +1,8 @@
 package message
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -13,6 +15,8 @@ type metrics struct {
 	delivery prometheus.Histogram
 	outbox   *prometheus.GaugeVec
 	oldest   prometheus.Gauge
+
+	campaigns sync.Map // campaign -> map[State]prometheus.Counter, never changed
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -48,6 +52,23 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "deflectd_outbox_oldest_seconds",
 			Help: "Age of the oldest queued message, of all daemons on this Redis; 0 where none is queued.",
 		}),
+	}
+}
+
+// entered counts a state that a message of a campaign has entered. All states of
+// a campaign are there from its first message on, so that the first one that is
+// unknown is seen as an increase.
+func (m *metrics) entered(campaign string, s State) {
+	counters, known := m.campaigns.Load(campaign)
+	if !known {
+		all := make(map[State]prometheus.Counter, len(States()))
+		for _, state := range States() {
+			all[state] = m.messages.WithLabelValues(campaign, string(state))
+		}
+		counters, _ = m.campaigns.LoadOrStore(campaign, all)
+	}
+	if c := counters.(map[State]prometheus.Counter)[s]; c != nil {
+		c.Inc()
 	}
 }
 

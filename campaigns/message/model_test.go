@@ -22,7 +22,10 @@ type model struct {
 	counted   bool // against the limits, and known to be
 	inLimits  bool // what the limits say
 	opted     bool // the person has opted out
-	learnt    bool // the provider has said something of the number
+	learnt    bool // the provider has said so
+	suppress  bool // the provider has said that texts to the number will go on failing
+	known     bool // whom it goes to is known by pseudonym
+	released  bool // its sender was
 	forgotten bool
 	settled   string // by whom, at which attempt, to what
 	ended     string // by whom it was found not to be sent
@@ -37,6 +40,14 @@ func (m *model) unsent(s State) {
 		m.counted, m.inLimits = false, false
 	}
 	m.state = s
+}
+
+// ends forgets by the pseudonym who was forgotten, when nothing more will be said
+// of the message.
+func (m *model) ends() {
+	if m.forgotten && m.state.Final() {
+		m.known = false
+	}
 }
 
 // unknown is what happens to one that has just become so.

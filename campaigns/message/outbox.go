@@ -294,6 +294,6 @@ func (o *Outbox) changed(c change) {
 
 func (o *Outbox) count(c change) {
 	if !c.test {
-		o.metrics.messages.WithLabelValues(c.campaign, string(c.state)).Inc()
+		o.metrics.entered(c.campaign, c.state)
 	}
 }

@@ -18,8 +18,10 @@ const replyValidity = time.Hour
 
 // Reply makes an answer durable and begins its first attempt at once. Whom it
 // goes to has just texted us: no guard but that of countries and of our own
-// numbers holds, not even an opt-out, which it may confirm; and it counts
-// against no limit. With a Key that is known it does nothing.
+// numbers holds, not even an opt-out, which it may confirm. It counts in the
+// segments of the day and for its prefix, and where it is Limited these limits
+// hold for it: people who do not pay for it could ask for any number of them.
+// With a Key that is known it does nothing.
 //
 // The errors are campaigns.Invalid, *guard.Refused, ErrServiceOff, ErrConflict,
 // ErrClosed and ErrStore, after which it is asked for again.
@@ -43,7 +45,7 @@ func (o *Outbox) Reply(ctx context.Context, r Reply) error {
 	if o.stopping() {
 		return fmt.Errorf("make the text durable: %w", ErrClosed)
 	}
-	d := durable{holder: o.unique(), validity: replyValidity, key: "reply " + r.Key}
+	d := durable{holder: o.unique(), validity: replyValidity, key: "reply " + r.Key, must: !r.Limited}
 	var err error
 	if d.digest, err = o.keyed("reply", m.To, m.Originator, m.Text); err != nil {
 		return err

@@ -1,8 +1,10 @@
 package message
 
 import (
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -93,4 +95,48 @@ func TestAReplyThatIsRefused(t *testing.T) {
 	require.ErrorIs(t, o.Reply(t.Context(), answer()), ErrServiceOff)
 	assert.Empty(t, p.texts())
 	assert.Equal(t, []string{campaigns.ServiceKey}, keys(t, "*"))
+}
+
+// Replies cost money like any text: they count for the prefix and in the
+// segments of the day, and but for those that must go out these limits hold for
+// them. One that did not go out does not count.
+func TestRepliesCount(t *testing.T) {
+	for limit, set := range map[string]func(*guard.Policy){
+		guard.LimitPrefix:   func(p *guard.Policy) { p.PerPrefixPerHour = 2 },
+		guard.LimitSegments: func(p *guard.Policy) { p.SegmentsPerDay = 2 },
+	} {
+		t.Run(limit, func(t *testing.T) {
+			rdb := connect(t, startRedis(t))
+			p := &provider{}
+			policy := home()
+			policy.PerCallerPerDay, policy.Cooldown = 1, time.Hour // of these a reply is free
+			set(&policy)
+			o := newOutbox(t, rdb, p, guarded(t, rdb, policy))
+			running(t, o)
+			texts := 0
+			reply := func(limited bool) error {
+				texts++
+				r := answer()
+				r.Key, r.Limited = strconv.Itoa(texts), limited
+				return o.Reply(t.Context(), r)
+			}
+			p.say(fails(*errRefused))
+			require.NoError(t, reply(true))
+			require.Eventually(t, func() bool {
+				found, _, err := o.Search(t.Context(), Query{To: caller, State: Failed})
+				return err == nil && len(found) == 1
+			}, patience, time.Millisecond)
+			p.say(nil)
+			require.NoError(t, reply(true))
+			require.NoError(t, reply(false))
+			got := refusal(t, reply(true))
+			assert.Equal(t, guard.Capped, got.Reason)
+			assert.Equal(t, limit, got.Limit)
+			require.NoError(t, reply(false), "it must go out")
+			pending, err := o.Send(t.Context(), request())
+			assert.Nil(t, pending)
+			assert.Equal(t, limit, refusal(t, err).Limit)
+			require.Eventually(t, func() bool { return len(p.texts()) == 4 }, patience, time.Millisecond)
+		})
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
 	"deflectd/campaigns/optout"
+	"deflectd/campaigns/sender"
 )
 
 //go:embed scripts/*.lua
@@ -27,7 +28,7 @@ var scriptFiles embed.FS
 // all: where Redis does not answer in time, or the process ends before.
 var (
 	enqueueScript = loadScript("common", guards, "enqueue")
-	sendingScript = loadScript("common", guards, "endings", "rate", "sending")
+	sendingScript = loadScript("common", guards, released, "endings", "rate", "sending")
 	settleScript  = loadScript("common", guards, "endings", "settle")
 	retryScript   = loadScript("common", guards, "endings", "retry")
 	claimScript   = loadScript("common", guards, "endings", "rate", "claim")
@@ -38,8 +39,12 @@ var (
 	forgetScript  = loadScript("common", guards, "endings", "forget")
 )
 
-// guards stands for what packages optout and guard have for scripts.
-const guards = "guards"
+// guards and released stand for what packages optout and guard, and sender, have
+// for scripts.
+const (
+	guards   = "guards"
+	released = "released"
+)
 
 // loadScript puts embedded scripts together, the last being the one that is run;
 // one that is not there is a fault of the build, found by whatever runs the
@@ -48,8 +53,12 @@ func loadScript(names ...string) *redis.Script {
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, "local LIVE, LISTS, QUEUED, DOUBTED = '%s', '%s', '%s', '%s'\n", outboxKey, listKey, queuedKey, doubtedKey)
 	for _, name := range names {
-		if name == guards {
+		switch name {
+		case guards:
 			b.WriteString(optout.Lua + guard.Lua)
+			continue
+		case released:
+			b.WriteString(sender.Lua)
 			continue
 		}
 		part, err := scriptFiles.ReadFile("scripts/" + name + ".lua")

@@ -132,7 +132,16 @@ func (o *Outbox) compose(r Request) (Message, error) {
 			return Message{}, &guard.Refused{Refusal: refusal}
 		}
 	}
+	if o.optingOut(m.To) {
+		return Message{}, &guard.Refused{Refusal: guard.Refusal{Reason: guard.OptedOut}}
+	}
 	return m, nil
+}
+
+// optingOut says whether somebody has opted out whose opt-out could not be
+// written yet: no script knows of it.
+func (o *Outbox) optingOut(e164 string) bool {
+	return o.opts.OptOuts != nil && o.opts.OptOuts.Waiting(e164)
 }
 
 func newID() string { return strings.ToLower(rand.Text()) }
@@ -180,7 +189,9 @@ func (o *Outbox) guardArgs(r Request) ([]any, error) {
 
 // refused counts a refusal and makes an error of it.
 func (o *Outbox) refused(r guard.Refusal) error {
-	o.opts.Guards.Refused(r, guard.AtText)
+	if o.opts.Guards != nil {
+		o.opts.Guards.Refused(r, guard.AtText)
+	}
 	return &guard.Refused{Refusal: r}
 }
 

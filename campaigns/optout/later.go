@@ -10,13 +10,16 @@ const (
 	// daemon can press while Redis is away for an hour.
 	maxWaiting = 10_000
 	retryMin   = 100 * time.Millisecond
-	retryMax   = 5 * time.Second
+	// retryMax is short: until it is written, no other daemon knows of an opt-out
+	// (and this one by Waiting alone).
+	retryMax = 250 * time.Millisecond
 )
 
 // Later puts a number on the list as soon as Redis takes it: for an opt-out that
 // Add could not write and that cannot be asked for again, such as a keypress. Run
-// sees to it. Nothing may be promised on the strength of it: what is still
-// waiting when the process ends is lost.
+// sees to it. Until then Waiting knows of it, in this process alone. Nothing may
+// be promised on the strength of it: what is still waiting when the process ends
+// is lost.
 func (l *List) Later(e Entry) {
 	if r := []rune(e.Reason); len(r) > maxReason {
 		e.Reason = string(r[:maxReason])
@@ -30,10 +33,13 @@ func (l *List) Later(e Entry) {
 	}
 	l.mu.Lock()
 	_, known := l.waiting[e.Number]
-	lost := l.closed || !known && len(l.waiting) >= maxWaiting
-	if !lost && !known {
+	full := !known && len(l.waiting) >= maxWaiting
+	if !full && !known {
+		// Also after the end: nothing is texted there in what is left of it.
 		l.waiting[e.Number] = e
+		l.backlog.Store(int64(len(l.waiting)))
 	}
+	lost := full || l.closed
 	l.mu.Unlock()
 	if lost {
 		l.o.Logger.Error("an opt-out is lost: it could not be written", "source", e.Source)
@@ -43,6 +49,18 @@ func (l *List) Later(e Entry) {
 	case l.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Waiting says whether an opt-out of a number waits to be written (see Later): it
+// must not be texted, whatever Redis says. It takes no lock while none waits.
+func (l *List) Waiting(e164 string) bool {
+	if l.backlog.Load() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, waits := l.waiting[e164]
+	return waits
 }
 
 // Run writes what Later has taken, until ctx ends. Then it tries once more; what
@@ -104,6 +122,7 @@ func (l *List) writeWaiting(ctx context.Context) (left int, err error) {
 		}
 		l.mu.Lock()
 		delete(l.waiting, e.Number)
+		l.backlog.Store(int64(len(l.waiting)))
 		l.mu.Unlock()
 	}
 }

@@ -73,6 +73,25 @@ func TestWhatCannotBeWrittenNowIsWrittenLater(t *testing.T) {
 	assert.NotContains(t, log.String(), number(1)[1:])
 }
 
+// Until it is written, this process knows of it; and when Redis is back it is
+// written soon, however long Redis was away.
+func TestWhatWaitsIsKnown(t *testing.T) {
+	l, r, log := startList(t)
+	assert.False(t, l.Waiting(number(1)))
+	require.NoError(t, r.Kill())
+	run(t, l)
+	l.Later(Entry{Number: number(1), Source: Keypress})
+	assert.True(t, l.Waiting(number(1)))
+	assert.False(t, l.Waiting(number(2)))
+	require.Eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("cannot be written yet")) },
+		10*time.Second, 5*time.Millisecond)
+	require.NoError(t, r.Restart(t.Context()))
+	require.Eventually(t, func() bool { return !l.Waiting(number(1)) }, 20*time.Second, time.Millisecond)
+	_, err := l.Get(t.Context(), number(1))
+	require.NoError(t, err, "what waits no more is written")
+	assert.LessOrEqual(t, retryMax, 250*time.Millisecond)
+}
+
 func TestAtTheEndItIsTriedOnceMore(t *testing.T) {
 	l, _, log := startList(t)
 	stop := run(t, l)
@@ -96,6 +115,9 @@ func TestWhatIsLostIsLoggedWithoutTheNumber(t *testing.T) {
 
 	l.Later(Entry{Number: number(3), Source: Keypress})
 	assert.Contains(t, log.String(), "an opt-out is lost")
+	for i := range 3 {
+		assert.True(t, l.Waiting(number(i+1)), "it is known for as long as the process lives")
+	}
 	l.Later(Entry{Number: "call 4155550132", Source: Keypress})
 	assert.Contains(t, log.String(), "not valid")
 	assert.NotContains(t, log.String(), "415555")

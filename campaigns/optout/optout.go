@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,6 +73,7 @@ type List struct {
 
 	mu      sync.Mutex
 	waiting map[string]Entry // by number: what Run has yet to write
+	backlog atomic.Int64     // how many wait
 	wake    chan struct{}    // something was put into waiting
 	closed  bool             // Run has ended
 }
@@ -103,6 +105,7 @@ var functions string
 //
 //	optout_has(person) -> boolean
 //	optout_add(person, number, at, source, reason) -> 1 where the entry is new
+//	optout_latest(person) -> when it was last asked for, source; nil where it was not
 //
 // A person is the pseudonym of a number; at is the time in Unix milliseconds.
 var Lua = "local OPTOUT, OPTOUTS = '" + campaigns.Key("optout", "") + "', '" + campaigns.Key("optouts") + "'\n" + functions

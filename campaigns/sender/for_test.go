@@ -112,6 +112,7 @@ func TestOnePersonOneNumber(t *testing.T) {
 func TestANameThatDoesNotArriveIsWarnedOfOnce(t *testing.T) {
 	var said bytes.Buffer
 	s := New(Options{Configured: "Acme", Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	s.now.Store(s.build(stored{}))
 	for range 3 {
 		s.For(nil, "", toUS)
 		s.For(nil, "", toNL)

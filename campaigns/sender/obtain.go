@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// lookTimeout bounds how long it is looked whether a number can be had.
+	lookTimeout = 10 * time.Second
 	// workTimeout bounds all that is done to obtain or release a number.
 	workTimeout = 30 * time.Second
 	// again is how often a repeated request looks whether the first is done.
@@ -23,6 +25,7 @@ type request struct {
 	number, nonce string
 	key, digest   string // of idempotency, or none
 	resumed       bool   // an earlier request for it was begun and not ended
+	offered       bool   // the provider lets it, and the account does not own it
 }
 
 // Search finds numbers that can be obtained, all of which can text. The errors
@@ -47,12 +50,15 @@ func (s *Senders) Search(ctx context.Context, q Query) ([]Available, error) {
 var errNoNumbers = fmt.Errorf("%w: it lets no numbers", ErrNotAllowed)
 
 // Obtain rents a number (E.164) of a country (ISO 3166-1 alpha-2) and makes it a
-// sender; one that the account owns already is taken over. By is the API token
-// that asks. A key, which may be empty, makes repeating harmless for 24 hours:
-// with the same number it gives the first result, with another ErrConflict.
+// sender; one that the account owns already is taken over. What is neither owned
+// nor found by a search for exactly that number is not bought blind, for nobody
+// would know what it can do and costs: that is ErrUnavailable, and leaves no
+// trace. By is the API token that asks. A key, which may be empty, makes
+// repeating harmless for 24 hours: with the same number it gives the first
+// result, with another ErrConflict.
 //
-// It goes on when the caller goes away, and what it began is ended by any daemon
-// if it cannot. The errors are ErrQuery, ErrTaken, ErrBusy, ErrConflict,
+// What it began goes on when the caller goes away, and is ended by any daemon if
+// it cannot. The errors are ErrQuery, ErrTaken, ErrBusy, ErrConflict,
 // ErrUnavailable, ErrNotAllowed, ErrProvider (with ErrUncertain where the
 // number may become a sender yet) and ErrStore.
 func (s *Senders) Obtain(ctx context.Context, number, country, by, key string) (Sender, error) {
@@ -70,6 +76,13 @@ func (s *Senders) Obtain(ctx context.Context, number, country, by, key string) (
 		r.key, r.digest = hashed(key), hashed(number+" "+country)
 	}
 	wanted := Sender{ID: number, Kind: KindNumber, Country: country, Source: SourceObtained, By: by}
+	first, err := s.look(ctx, &r, wanted)
+	if err != nil {
+		return Sender{}, fmt.Errorf("obtain a number: %w", err)
+	}
+	if first != nil {
+		return *first, nil
+	}
 	at, first, err := s.intend(ctx, &r, wanted)
 	if err != nil {
 		s.undo(ctx, r, err)
@@ -90,17 +103,52 @@ func (s *Senders) Obtain(ctx context.Context, number, country, by, key string) (
 	return got, nil
 }
 
+// look finds out, before anything is written or bought, whether the number can
+// be had; or what the same key was answered before. Where an earlier request for
+// it was not ended, that is left to whoever holds the number.
+func (s *Senders) look(ctx context.Context, r *request, wanted Sender) (first *Sender, err error) {
+	first, err = s.free(ctx, r, wanted)
+	if err != nil || first != nil || r.resumed {
+		return first, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	owned, err := s.find(ctx, wanted, false)
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		// Another request may have rented it between the two looks at the
+		// provider: then that is noted.
+		first, taken := s.free(ctx, r, wanted)
+		if taken != nil || first != nil || r.resumed {
+			return first, taken
+		}
+	case err == nil:
+		r.offered = owned == nil
+	}
+	return nil, err
+}
+
+// free tells what intend would, and writes nothing.
+func (s *Senders) free(ctx context.Context, r *request, wanted Sender) (first *Sender, err error) {
+	_, first, err = s.note(ctx, r, wanted, false)
+	return first, err
+}
+
 // intend writes down what is about to be done, and answers when that was; or
 // what the same key was answered before.
 func (s *Senders) intend(ctx context.Context, r *request, wanted Sender) (at time.Time, first *Sender, err error) {
+	return s.note(ctx, r, wanted, true)
+}
+
+func (s *Senders) note(ctx context.Context, r *request, wanted Sender, write bool) (at time.Time, first *Sender, err error) {
 	body, err := json.Marshal(wanted)
 	if err != nil {
 		return at, nil, fmt.Errorf("encode the sender: %w", err)
 	}
 	for {
 		answer, err := s.run(
-			ctx, obtainScript, "note what is to be done", []string{keySenders, keyPending, idempotencyKey(r.key)},
-			r.number, r.nonce, lease.Milliseconds(), body, r.key, r.digest, keyKept.Milliseconds(),
+			ctx, obtainScript, "note what is to be done", []string{keySenders, PendingKey, idempotencyKey(r.key)},
+			r.number, r.nonce, lease.Milliseconds(), body, r.key, r.digest, keyKept.Milliseconds(), flag(!write),
 		)
 		if err != nil {
 			return at, nil, err
@@ -133,7 +181,7 @@ func (s *Senders) intend(ctx context.Context, r *request, wanted Sender) (at tim
 // obtain asks the provider, and writes down what came of it. The number is ours
 // to rent, for nobody else holds it.
 func (s *Senders) obtain(ctx context.Context, r request, wanted Sender) (Sender, error) {
-	got, err := s.rent(ctx, wanted, r.resumed)
+	got, err := s.rent(ctx, r, wanted)
 	switch {
 	case err == nil:
 		return s.obtained(ctx, r, wanted.with(got))
@@ -145,33 +193,15 @@ func (s *Senders) obtain(ctx context.Context, r request, wanted Sender) (Sender,
 }
 
 // rent rents a number that the account does not own yet. Whatever the provider
-// says against it, what the account owns is the truth. Where an earlier request
-// for it may have been answered, it is not known that nothing was done before
-// the account was looked at.
-func (s *Senders) rent(ctx context.Context, wanted Sender, resumed bool) (Available, error) {
-	owned, err := s.owned(ctx, wanted.ID)
-	switch {
-	case err != nil && resumed:
-		return Available{}, fmt.Errorf("%w: %w: %w", ErrProvider, ErrUncertain, err)
-	case err != nil:
-		return Available{}, certain(err)
-	case owned != nil && resumed:
-		return *owned, nil
-	case owned != nil:
-		return *owned, wanted.check(*owned)
-	}
-	offers, err := s.o.Numbers.Search(ctx, Query{
-		Country: wanted.Country, Pattern: plain(wanted.ID), Match: MatchStart, Limit: defaultLimit,
-	})
-	if err != nil {
-		return Available{}, certain(err)
-	}
-	for _, offer := range offers {
-		if offer.Number != wanted.ID {
-			continue
-		}
-		if err := wanted.check(offer); err != nil {
+// says against it, what the account owns is the truth.
+func (s *Senders) rent(ctx context.Context, r request, wanted Sender) (Available, error) {
+	if !r.offered || r.resumed {
+		owned, err := s.find(ctx, wanted, r.resumed)
+		switch {
+		case err != nil:
 			return Available{}, err
+		case owned != nil:
+			return *owned, nil
 		}
 	}
 	got, err := s.o.Numbers.Obtain(ctx, wanted.ID, wanted.Country)
@@ -184,11 +214,44 @@ func (s *Senders) rent(ctx context.Context, wanted Sender, resumed bool) (Availa
 		return Available{}, err
 	case lookup != nil:
 		// Not available may mean that an earlier try has it.
-		return Available{}, fmt.Errorf("%w: %w: %w", ErrProvider, ErrUncertain, err)
+		return Available{}, fmt.Errorf("%w: %w: %w", ErrProvider, ErrUncertain, plainError{err})
 	case owned != nil:
 		return *owned, nil
 	}
 	return Available{}, err
+}
+
+// find answers the number if the account owns it, nil if the provider lets it,
+// and ErrUnavailable if neither. Where an earlier request for it may have been
+// answered (resumed), it is not known that nothing was done before the account
+// was looked at, nor why the provider does not let it.
+func (s *Senders) find(ctx context.Context, wanted Sender, resumed bool) (*Available, error) {
+	owned, err := s.owned(ctx, wanted.ID)
+	switch {
+	case err != nil && resumed:
+		return nil, fmt.Errorf("%w: %w: %w", ErrProvider, ErrUncertain, plainError{err})
+	case err != nil:
+		return nil, certain(err)
+	case owned != nil && resumed:
+		return owned, nil
+	case owned != nil:
+		return owned, wanted.check(*owned)
+	}
+	offers, err := s.o.Numbers.Search(ctx, Query{
+		Country: wanted.Country, Pattern: plain(wanted.ID), Match: MatchStart, Limit: defaultLimit,
+	})
+	if err != nil {
+		return nil, certain(err)
+	}
+	for _, offer := range offers {
+		if same(offer.Number, wanted.ID) {
+			return nil, wanted.check(offer)
+		}
+	}
+	if resumed {
+		return nil, fmt.Errorf("%w: %w: the number is not let", ErrProvider, ErrUncertain)
+	}
+	return nil, fmt.Errorf("%w: it is not let", ErrUnavailable)
 }
 
 // check refuses a number that cannot text, before money is spent on it.
@@ -230,7 +293,7 @@ func (s *Senders) obtained(ctx context.Context, r request, got Sender) (Sender, 
 	}
 	answer, err := s.run(
 		ctx, obtainedScript, "make the number a sender",
-		[]string{keySenders, keyPending, keyReleased, idempotencyKey(r.key)},
+		[]string{keySenders, PendingKey, ReleasedKey, idempotencyKey(r.key)},
 		r.number, r.nonce, body, r.digest, keyKept.Milliseconds(), keyNotices,
 	)
 	if err != nil {
@@ -255,7 +318,7 @@ const (
 
 func (s *Senders) settle(ctx context.Context, r request, how string) error {
 	_, err := s.run(
-		ctx, settleScript, "end what was under way", []string{keyPending, idempotencyKey(r.key)},
+		ctx, settleScript, "end what was under way", []string{PendingKey, idempotencyKey(r.key)},
 		r.number, r.nonce, how, keyNotices,
 	)
 	return err

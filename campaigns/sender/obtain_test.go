@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
@@ -72,6 +73,7 @@ func TestSearch(t *testing.T) {
 func TestObtain(t *testing.T) {
 	r := newRig(t)
 	a, b := r.run(r.daemon()), r.run(r.daemon())
+	eventually(t, a.Ready)
 	require.False(t, a.Any())
 	require.False(t, a.Sends(&campaigns.Campaign{}))
 	require.True(t, a.Sends(&campaigns.Campaign{Originator: "Acme"}))
@@ -370,8 +372,85 @@ func TestWithoutRedisNothingIsBought(t *testing.T) {
 	_, err = s.List(t.Context())
 	require.ErrorIs(t, err, sender.ErrStore)
 	require.Empty(t, r.provider.NumberRequests())
-	require.True(t, s.Any(), "what is configured is")
+	require.False(t, s.Any(), "nothing has been read")
 	require.NoError(t, server.Thaw())
+}
+
+// window is a provider whose search does not show all that it lets.
+type window struct{ sender.Numbers }
+
+func (window) Search(context.Context, sender.Query) ([]sender.Available, error) {
+	return []sender.Available{{Number: two, Country: "US", Features: []string{"sms"}}}, nil
+}
+
+func TestNothingIsBoughtBlind(t *testing.T) {
+	r := newRig(t)
+	r.provider.TakeNumber(two)
+	for name, c := range map[string]struct {
+		daemon *sender.Senders
+		number string
+	}{
+		"somebody else's": {r.daemon(), two},
+		"not shown":       {r.daemon(func(o *sender.Options) { o.Numbers = window{r.numbers()} }), one},
+	} {
+		looks := 0
+		unwritten := lab.NumberBehaviour{Method: http.MethodGet, Before: func() {
+			looks++
+			n, err := r.rdb.Exists(t.Context(), sender.PendingKey).Result()
+			assert.NoError(t, err)
+			assert.Zero(t, n, "nothing is written before it is known")
+		}}
+		r.provider.ThenNumbers(unwritten)
+		_, err := c.daemon.Obtain(t.Context(), c.number, "US", "ops", "k")
+		require.ErrorIs(t, err, sender.ErrUnavailable, name)
+		require.NotErrorIs(t, err, sender.ErrUncertain, name)
+		require.Equal(t, 1, looks, name)
+		require.Zero(t, r.pending(), name)
+	}
+	require.Empty(t, r.provider.NumberRequests())
+	require.Empty(t, r.provider.OwnNumbers())
+	_, err := r.daemon().Obtain(t.Context(), one, "US", "ops", "k")
+	require.NoError(t, err, "the key stands for nothing yet")
+}
+
+// A number that another request rents between two looks at the provider is
+// neither owned in the first nor let in the second.
+func TestANumberThatIsRentedMeanwhile(t *testing.T) {
+	r := newRig(t)
+	a, b := r.daemon(), r.daemon()
+	for number, c := range map[string]struct {
+		key  string
+		want error
+	}{one: {"k", nil}, two: {"", sender.ErrTaken}} {
+		var first sender.Sender
+		r.provider.ThenNumbers(lab.NumberBehaviour{Method: http.MethodGet}, lab.NumberBehaviour{Method: http.MethodGet, Before: func() {
+			var err error
+			first, err = a.Obtain(t.Context(), number, "US", "ops", c.key)
+			assert.NoError(t, err)
+		}})
+		second, err := b.Obtain(t.Context(), number, "US", "ops", c.key)
+		require.ErrorIs(t, err, c.want)
+		if c.want == nil {
+			require.Equal(t, first, second)
+		}
+	}
+	require.Equal(t, 2, r.bought())
+}
+
+// Why a number is not let any more is not known while an earlier request for it
+// may have been done.
+func TestANumberThatMayBeOursIsNotSaidToBeAnothers(t *testing.T) {
+	r := newRig(t)
+	s := r.daemon()
+	r.provider.ThenNumbers(lab.NumberBehaviour{Method: http.MethodPost, HangUp: true})
+	_, err := s.Obtain(t.Context(), one, "US", "ops", "k")
+	require.ErrorIs(t, err, sender.ErrUncertain)
+	r.provider.TakeNumber(one)
+	_, err = s.Obtain(t.Context(), one, "US", "ops", "k")
+	require.ErrorIs(t, err, sender.ErrUncertain)
+	require.NotErrorIs(t, err, sender.ErrUnavailable)
+	require.Equal(t, 1, r.pending())
+	require.Len(t, r.provider.NumberRequests(), 1)
 }
 
 // What an earlier request may have bought is not forgotten because a later one

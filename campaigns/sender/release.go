@@ -17,7 +17,7 @@ import (
 // ErrUncertain where it may be released yet; nothing comes from it meanwhile)
 // and ErrStore. After the others it goes on as a sender.
 func (s *Senders) Release(ctx context.Context, id, by string, confirm bool) error {
-	r := request{number: canonical(id), nonce: newNonce(), key: none, digest: none}
+	r := request{number: ID(id), nonce: newNonce(), key: none, digest: none}
 	campaigns, err := s.stopping(ctx, r.number)
 	if err != nil {
 		return fmt.Errorf("release a sender: %w", err)
@@ -39,12 +39,12 @@ func (s *Senders) Release(ctx context.Context, id, by string, confirm bool) erro
 
 // intendRelease writes down what is about to be done.
 func (s *Senders) intendRelease(ctx context.Context, r request, named []string, confirm bool) error {
-	fallback := canonical(s.o.Configured)
+	fallback := ID(s.o.Configured)
 	if fallback == r.number {
 		fallback = ""
 	}
 	answer, err := s.run(
-		ctx, releaseScript, "note what is to be done", []string{keySenders, keyPending, keyReleased},
+		ctx, releaseScript, "note what is to be done", []string{keySenders, PendingKey, ReleasedKey},
 		r.number, r.nonce, lease.Milliseconds(), fallback, flag(len(named) > 0), flag(confirm), keyNotices,
 	)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Senders) intendRelease(ctx context.Context, r request, named []string, 
 	case "ok":
 		return nil
 	case "missing":
-		if same(r.number, canonical(s.o.Configured)) && s.o.Configured != "" {
+		if same(r.number, ID(s.o.Configured)) && s.o.Configured != "" {
 			return ErrConfigured
 		}
 		return ErrNotFound
@@ -90,7 +90,7 @@ func (s *Senders) stopping(ctx context.Context, id string) ([]string, error) {
 	}
 	var ids []string
 	for _, c := range all {
-		if c.DeletedAt == nil && c.IsEnabled() && canonical(c.Originator) == id {
+		if c.DeletedAt == nil && c.IsEnabled() && ID(c.Originator) == id {
 			ids = append(ids, c.ID)
 		}
 	}
@@ -120,7 +120,7 @@ func (s *Senders) release(ctx context.Context, r request) error {
 // released forgets the sender.
 func (s *Senders) released(ctx context.Context, r request) error {
 	answer, err := s.run(
-		ctx, releasedScript, "forget the sender", []string{keySenders, keyPending, keyReleased},
+		ctx, releasedScript, "forget the sender", []string{keySenders, PendingKey, ReleasedKey},
 		r.number, r.nonce, keyNotices,
 	)
 	if err != nil {
@@ -132,8 +132,9 @@ func (s *Senders) released(ctx context.Context, r request) error {
 	return nil
 }
 
-// canonical is a number with its "+"; a name stays.
-func canonical(id string) string {
+// ID is how the id of a sender is kept in Redis: a number, or a short code, with
+// its "+", whether it was written with one or not; a name as it is.
+func ID(id string) string {
 	if id == "" || isName(id) || strings.HasPrefix(id, "+") {
 		return id
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/message/messagebird"
 	"deflectd/campaigns/phone"
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
@@ -174,6 +175,52 @@ func TestAReleaseThatIsRefused(t *testing.T) {
 	r.provider.ThenNumbers(lab.NumberBehaviour{Status: 404, Code: 20, Done: true})
 	require.NoError(t, s.Release(t.Context(), one, "ops", true))
 	require.False(t, s.Any())
+}
+
+// What is not there may be the API: the number is forgotten only where the
+// account's list says that it is gone.
+func TestANumberThatIsSaidNotToBeThere(t *testing.T) {
+	r := newRig(t)
+	lost := func(o *sender.Options) {
+		client, err := messagebird.NewClient(messagebird.Options{
+			AccessKey: r.provider.AccessKey, URL: r.provider.URL, NumbersURL: r.provider.URL, // without /v1
+		})
+		require.NoError(t, err)
+		t.Cleanup(client.Close)
+		o.Numbers = messagebird.NewNumbers(client)
+	}
+	s := r.daemon()
+	r.obtain(s, one)
+	keeps := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, err, sender.ErrProvider)
+		require.ErrorIs(t, err, sender.ErrUncertain)
+		require.NotErrorIs(t, err, sender.ErrUnavailable)
+		require.Equal(t, []string{one}, r.ids(s))
+		require.Equal(t, []string{one}, r.provider.OwnNumbers())
+		require.Equal(t, 1, r.pending())
+	}
+	keeps(r.daemon(lost).Release(t.Context(), one, "ops", true))
+	r.provider.ThenNumbers(lab.NumberBehaviour{Method: http.MethodDelete, Status: 404})
+	keeps(s.Release(t.Context(), one, "ops", true))
+	r.provider.ThenNumbers(
+		lab.NumberBehaviour{Method: http.MethodDelete, Status: 410},
+		lab.NumberBehaviour{Method: http.MethodGet, Status: 401}, lab.NumberBehaviour{Method: http.MethodGet, Status: 404},
+	)
+	err := s.Release(t.Context(), one, "ops", true)
+	keeps(err)
+	require.NotErrorIs(t, err, sender.ErrNotAllowed)
+
+	_, err = r.daemon(lost).Obtain(t.Context(), two, "US", "ops", "")
+	require.ErrorIs(t, err, sender.ErrProvider)
+	require.NotErrorIs(t, err, sender.ErrUnavailable)
+	_, err = r.daemon(lost).Search(t.Context(), sender.Query{Country: "US"})
+	require.ErrorIs(t, err, sender.ErrProvider)
+
+	r.provider.ThenNumbers(lab.NumberBehaviour{Method: http.MethodDelete, Status: 404, Done: true})
+	require.NoError(t, s.Release(t.Context(), one, "ops", true))
+	require.Empty(t, r.ids(s))
+	require.Zero(t, r.pending())
 }
 
 func TestAReleaseWhoseAnswerIsLost(t *testing.T) {

@@ -104,7 +104,7 @@ func (s *Senders) List(ctx context.Context) ([]Sender, error) {
 		return nil, err
 	}
 	list := make([]Sender, 0, len(st.senders)+1)
-	configured := canonical(s.o.Configured)
+	configured := ID(s.o.Configured)
 	known := configured == "" || slices.Contains(st.released, configured)
 	for _, one := range st.senders {
 		known = known || one.ID == configured
@@ -157,7 +157,7 @@ func (s *Senders) tend(ctx context.Context) {
 
 func (s *Senders) resume(ctx context.Context, number string) {
 	r := request{number: number, nonce: newNonce(), resumed: true}
-	answer, err := s.run(ctx, takeScript, "take up what was begun", []string{keyPending}, number, r.nonce, lease.Milliseconds())
+	answer, err := s.run(ctx, takeScript, "take up what was begun", []string{PendingKey}, number, r.nonce, lease.Milliseconds())
 	if err != nil || answer.string(0) != "ok" {
 		return // somebody holds it, or it is looked at the next time
 	}

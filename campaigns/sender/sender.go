@@ -23,14 +23,16 @@
 // owns: one that it obtained becomes a sender, one that it does not own is
 // given up after five minutes, and one that was to be released and is
 // still owned stays a sender. So a number that the account owns already (rented
-// on the provider's own page, say) is taken over and not rented a second time.
+// on the provider's own page, say) is taken over and not rented a second time; one
+// that is neither owned nor to be found at the provider is not bought blind.
 //
 // To release a number is to lose it for good: somebody else may rent it the
 // next day. Campaigns that name it stop, and never fall back on another sender
 // by themselves; with the last one, those that name none stop too. Release says
 // which and wants that confirmed. Nothing comes from a number that was
 // released until it is obtained again, whatever a campaign or the
-// configuration says.
+// configuration says: a daemon that was just started has no sender before it has
+// read what was released (Ready), and scripts that send look once more (Lua).
 package sender
 
 import (

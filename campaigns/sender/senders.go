@@ -41,8 +41,8 @@ type Senders struct {
 	warnings atomic.Int64
 }
 
-// New makes Senders. Until Run has read the store they know the configured one
-// alone.
+// New makes Senders. Until Run has read the store (Ready) nothing comes from
+// anything.
 func New(o Options) *Senders {
 	if o.Refresh <= 0 {
 		o.Refresh = defaultRefresh
@@ -51,7 +51,7 @@ func New(o Options) *Senders {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Senders{o: o}
-	s.now.Store(s.build(stored{}))
+	s.now.Store(s.unread())
 	promauto.With(o.Registerer).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "deflectd_senders",
 		Help: "Senders that texts of any campaign may come from: the configured one, and the obtained ones.",
@@ -59,12 +59,23 @@ func New(o Options) *Senders {
 	return s
 }
 
+// Ready tells whether the store has been read at least once, which it stays. Until
+// then it is not known what was released, be it the configured sender, nor whether
+// a number is there that a name has to give way to. So there is no sender at all:
+// For answers "", Any and Sends false. A daemon waits for it before it takes
+// calls.
+func (s *Senders) Ready() bool { return s.now.Load().read }
+
 // For answers what a text of a campaign to a number comes from: the sender that
 // was asked for, else the campaign's, else the configured one, else an obtained
 // number of the recipient's country, else any obtained one; "" where there is
-// none. A name where names do not arrive gives way to an obtained number.
+// none, where it was released, and until Ready. A name where names do not arrive
+// gives way to an obtained number.
 func (s *Senders) For(c *campaigns.Campaign, asked string, to phone.Number) string {
 	v := s.now.Load()
+	if !v.read {
+		return ""
+	}
 	named := asked
 	if named == "" && c != nil {
 		named = c.Originator
@@ -97,7 +108,7 @@ func (s *Senders) Any() bool { return s.now.Load().count() > 0 }
 func (s *Senders) Sends(c *campaigns.Campaign) bool {
 	v := s.now.Load()
 	if c != nil && c.Originator != "" {
-		return !v.isReleased(c.Originator)
+		return v.read && !v.isReleased(c.Originator)
 	}
 	return v.count() > 0
 }

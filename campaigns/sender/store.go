@@ -26,12 +26,10 @@ const (
 	lease = 45 * time.Second
 )
 
-// Names in Redis.
+// Names in Redis, beside ReleasedKey and PendingKey.
 var (
-	keySenders  = campaigns.Key("senders")
-	keyPending  = campaigns.Key("senders", "pending")
-	keyReleased = campaigns.Key("senders", "released")
-	keyNotices  = campaigns.Key("senders", "notices")
+	keySenders = campaigns.Key("senders")
+	keyNotices = campaigns.Key("senders", "notices")
 )
 
 // none stands for an idempotency key, or its digest, where there is none.
@@ -118,8 +116,8 @@ func (s *Senders) load(ctx context.Context) (st stored, unreadable []error, err 
 	var released *redis.StringSliceCmd
 	_, err = s.o.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		senders = p.HGetAll(ctx, keySenders)
-		under = p.HGetAll(ctx, keyPending)
-		released = p.ZRange(ctx, keyReleased, 0, -1)
+		under = p.HGetAll(ctx, PendingKey)
+		released = p.ZRange(ctx, ReleasedKey, 0, -1)
 		return nil
 	})
 	if err != nil {

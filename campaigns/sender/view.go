@@ -9,6 +9,7 @@ import (
 
 // view is all that is known of the senders at one time. It is never changed.
 type view struct {
+	read       bool   // it is what the store holds; else nothing is known yet
 	configured string // "" also where it was released
 	numbers    []candidate
 	byCountry  map[string][]candidate
@@ -22,9 +23,18 @@ type candidate struct {
 	hash uint64
 }
 
+// unread makes the view of before the store was read: there is nothing that texts
+// may come from.
+func (s *Senders) unread() *view {
+	v := s.build(stored{})
+	v.read, v.configured = false, ""
+	return v
+}
+
 // build makes a view of what is stored.
 func (s *Senders) build(st stored) *view {
 	v := &view{
+		read:      true,
 		byCountry: make(map[string][]candidate),
 		released:  make(map[string]struct{}, len(st.released)),
 		own:       make(map[string]struct{}, len(st.senders)+1),

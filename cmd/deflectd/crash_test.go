@@ -33,9 +33,9 @@ const (
 	clients = 24
 	// restartEvery so many kills Redis is killed as well.
 	restartEvery = 10
-	// workers is how many texts one deflectd may have in hand at once: first
-	// attempts, and a quarter of that for further ones (message.Options.Workers).
-	workers = 256 + 64
+	// leased is for how long a text is left alone at least after its worker was
+	// last heard of (message.Options.Lease), less what clocks round off.
+	leased = 29 * time.Second
 )
 
 // noLimits lets one test text as many numbers of one range as it likes.
@@ -60,6 +60,7 @@ type crash struct {
 	// alive is how long a deflectd lives at most: some of the time that it needs
 	// to start, in which it is killed too, and some to work.
 	alive           time.Duration
+	killed          []time.Time
 	kills, restarts int
 }
 
@@ -89,6 +90,7 @@ func TestKilledAnytime(t *testing.T) {
 		c.asking.allow(*crashTexts * (c.kills + 1) / *crashKills)
 		c.liveAwhile(t)
 		require.NoError(t, d.Kill())
+		c.killed = append(c.killed, time.Now())
 		c.kills++
 		d = c.start(t)
 	}

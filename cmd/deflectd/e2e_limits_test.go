@@ -32,7 +32,7 @@ func testOverload(t *testing.T, w *world) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		w.call(t, lab.Caller{DNIS: held.DNIS[0], From: w.number(), Steps: []lab.Step{
-			lab.Answered(), lab.Pause(3 * time.Second), lab.Press("2"), lab.AwaitBye(),
+			lab.Answered(), lab.Pause(8 * time.Second), lab.Press("2"), lab.AwaitBye(),
 		}})
 	})
 	eventually(t, func() error {
@@ -79,7 +79,7 @@ func testServiceOff(t *testing.T, w *world) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		r = w.call(t, lab.Caller{DNIS: during.DNIS[0], From: other, Steps: []lab.Step{
-			lab.Answered(), lab.Pause(3 * time.Second), lab.Press("1"), lab.AwaitBye(),
+			lab.Answered(), lab.Pause(8 * time.Second), lab.Press("1"), lab.AwaitBye(),
 		}})
 	})
 	eventually(t, func() error {

@@ -154,11 +154,10 @@ func TestProviderDown(t *testing.T) {
 	c, waiting, passing := w.campaign(t), w.number(), w.number()
 	require.NoError(t, w.provider.Refuse())
 
-	// One caller waits for a text while others show that the provider is away:
-	// for less than the 5 s that it is then left alone.
+	// One caller waits for a text while others show that the provider is away.
 	var r lab.Result
 	var wg sync.WaitGroup
-	waits := w.campaign(t, send(4*time.Second, func(c *campaigns.Campaign) { c.Prompts.Failed = lab.SoundSecond }))
+	waits := w.campaign(t, send(20*time.Second, func(c *campaigns.Campaign) { c.Prompts.Failed = lab.SoundSecond }))
 	wg.Go(func() { r = w.call(t, lab.Caller{DNIS: waits.DNIS[0], From: waiting}) })
 	eventually(t, func() error {
 		if live := w.records(t, url.Values{"active": {"true"}}); len(live) != 1 || live[0].Message == "" {

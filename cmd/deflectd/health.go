@@ -105,6 +105,9 @@ func (h *health) now(context.Context) admin.Health {
 	if !h.directory.Ready() {
 		cannot = append(cannot, "the campaigns have not been read yet")
 	}
+	if !h.senders.Ready() {
+		cannot = append(cannot, "the senders have not been read yet")
+	}
 	up := 0
 	for _, node := range h.nodes {
 		if node.Up() {

@@ -22,6 +22,7 @@ import (
 	"deflectd/campaigns/link"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
+	"deflectd/campaigns/phone"
 	"deflectd/campaigns/report"
 	"deflectd/campaigns/sender"
 	"deflectd/config"
@@ -145,14 +146,14 @@ func (d *daemon) runNodes(ctx context.Context) error {
 	return g.Wait()
 }
 
-// awaitRead waits until Redis is known to be there, and campaigns and secret
-// have been read.
+// awaitRead waits until Redis is known to be there, and campaigns, senders and
+// secret have been read.
 func (d *daemon) awaitRead(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readFirst)
 	defer cancel()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for !d.health.redisUp.Load() || !d.directory.Ready() || d.secret.value() == nil {
+	for !d.health.redisUp.Load() || !d.directory.Ready() || !d.senders.Ready() || d.secret.value() == nil {
 		select {
 		case <-ctx.Done():
 			return
@@ -201,7 +202,7 @@ func (d *daemon) makeRules(context.Context) (err error) {
 		Redis: d.redis, Secret: d.secret.value, Logger: d.logger, Registerer: d.registry,
 	})
 	d.guards, err = guard.New(guard.Options{
-		Redis: d.redis, Policy: d.policy(), Own: d.own, Secret: d.secret.value,
+		Redis: d.redis, Policy: d.policy(), Own: d.own, OptOuts: d.optOuts, Secret: d.secret.value,
 		Timeout: d.cfg.Limits.Lookup,
 		Logger:  d.logger, Registerer: d.registry,
 	})
@@ -236,8 +237,9 @@ func (d *daemon) makeTexts(context.Context) (err error) {
 	replies := d.cfg.SMS.Replies
 	d.inbox = inbound.New(inbound.Options{
 		Redis: d.redis, Secret: d.secret.value, OptOuts: d.optOuts, Reply: d.outbox.Reply, Region: d.cfg.Numbers.Region,
-		Replies: inbound.Replies{Stopped: replies.Stopped, Started: replies.Started, Help: replies.Help},
-		Logger:  d.logger, Registerer: d.registry,
+		Originator: func(to phone.Number) string { return d.senders.For(nil, "", to) },
+		Replies:    inbound.Replies{Stopped: replies.Stopped, Started: replies.Started, Help: replies.Help},
+		Logger:     d.logger, Registerer: d.registry,
 	})
 	return nil
 }

@@ -45,6 +45,11 @@ func openRedis(cfg config.Redis) (redis.UniversalClient, error) {
 // openCluster makes a client for the nodes of a Cluster. All keys share one
 // slot, so one node does the work and its replicas take over from it.
 func openCluster(o config.RedisOptions) redis.UniversalClient {
+	if o.TLSConfig != nil {
+		// It names the first host; each node is to show a certificate of its own.
+		o.TLSConfig = o.TLSConfig.Clone()
+		o.TLSConfig.ServerName = ""
+	}
 	return redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: o.Cluster, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
 		ContextTimeoutEnabled: true,

@@ -137,13 +137,18 @@ func (w worker) path(ctx context.Context) (send func(n int) error, stop func() e
 	if err != nil {
 		return nil, nil, err
 	}
-	outbox, client, err := w.outbox(rdb, func() []byte { return secret })
+	senders := sender.New(sender.Options{Redis: rdb, Configured: "+18005550199"})
+	outbox, client, err := w.outbox(rdb, senders, func() []byte { return secret })
 	if err != nil {
 		return nil, nil, err
 	}
 	running, end := context.WithCancel(ctx)
-	ended := make(chan error, 1)
+	ended := make(chan error, 2)
+	go func() { ended <- senders.Run(running) }()
 	go func() { ended <- outbox.Run(running) }()
+	for !senders.Ready() && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 	campaign := &campaigns.Campaign{
 		ID: "billing", DNIS: []string{textedDNIS}, Text: "Acme: pay your bill here {link}",
 		Interaction: campaigns.Interaction{
@@ -171,14 +176,16 @@ func (w worker) path(ctx context.Context) (send func(n int) error, stop func() e
 	}
 	stop = func() error {
 		end()
-		err := <-ended
+		err := errors.Join(<-ended, <-ended)
 		client.Close()
 		return errors.Join(err, rdb.Close())
 	}
 	return send, stop, nil
 }
 
-func (w worker) outbox(rdb redis.UniversalClient, secret func() []byte) (*message.Outbox, *messagebird.Client, error) {
+func (w worker) outbox(
+	rdb redis.UniversalClient, senders *sender.Senders, secret func() []byte,
+) (*message.Outbox, *messagebird.Client, error) {
 	const publicURL = "https://txt.example.com"
 	const enough = 1 << 30 // a limit that is kept, and never reached
 	logger, registry := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), prometheus.NewRegistry()
@@ -199,8 +206,7 @@ func (w worker) outbox(rdb redis.UniversalClient, secret func() []byte) (*messag
 	outbox, err := message.NewOutbox(message.Options{
 		Redis: rdb, Provider: messagebird.NewProvider(client, publicURL, secret), PublicURL: publicURL,
 		Guards: guards, OptOuts: optout.New(optout.Options{Redis: rdb, Secret: secret, Logger: logger, Registerer: registry}),
-		Senders: sender.New(sender.Options{Redis: rdb, Configured: "+18005550199", Logger: logger, Registerer: registry}),
-		Secret:  secret, Logger: logger, Registerer: registry,
+		Senders: senders, Secret: secret, Logger: logger, Registerer: registry,
 	})
 	return outbox, client, err
 }

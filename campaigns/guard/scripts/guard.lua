@@ -187,16 +187,19 @@ local function guard_surging(person, at, limit)
   return math.max(1, (window + windows) * SURGE - at)
 end
 
--- guard_capped answers the limit that is reached and for how many ms yet.
+-- guard_capped answers the limit that is reached and for how many ms yet. For a
+-- reply, which belongs to no campaign, those of the prefix and of the service
+-- hold alone.
 local function guard_capped(s, l, at, segments)
   local caller, full = GUARD .. 'caller:' .. s.person, nil
-  if l.caller > 0 then
+  local reply = s.exempt == 'reply'
+  if l.caller > 0 and not reply then
     full = guard_full(caller, at, DAY, l.caller)
     if full then
       return 'per_caller_per_day', full
     end
   end
-  if l.campaign_caller > 0 then
+  if l.campaign_caller > 0 and not reply then
     full = guard_full_of(s.campaign, caller, at, l.campaign_caller)
     if full then
       return 'campaign.per_caller_per_day', full
@@ -208,7 +211,7 @@ local function guard_capped(s, l, at, segments)
       return 'per_prefix_per_hour', full
     end
   end
-  if l.campaign > 0 then
+  if l.campaign > 0 and not reply then
     full = guard_day_full(GUARD .. 'campaign:' .. s.campaign, at, 1, l.campaign)
     if full then
       return 'campaign.per_day', full
@@ -228,7 +231,8 @@ end
 -- (0: that is not known). It writes nothing.
 local function guard_refusal(subject, limits, at, segments)
   if subject.exempt == 'reply' then
-    return '', '', 0
+    local limit, left = guard_capped(subject, limits, at, segments)
+    return limit and 'capped' or '', limit or '', left or 0
   end
   if optout_has(subject.person) then
     return 'opted_out', '', 0
@@ -262,20 +266,22 @@ local function guard_refusal(subject, limits, at, segments)
 end
 
 -- guard_count counts a text that was made durable. It must not be told twice of
--- the same text.
+-- the same text. A reply counts as what costs money: to a prefix, and in
+-- segments.
 local function guard_count(subject, at, id, segments)
-  if subject.exempt ~= '' then
+  if subject.exempt == 'test' then
     return
   end
   local l = subject.limits
-  if l.cooldown > 0 then
+  local reply = subject.exempt == 'reply'
+  if l.cooldown > 0 and not reply then
     local key = GUARD .. 'cooldown:' .. subject.person
     redis.call('HSET', key, subject.campaign, string.format('%.0f ', at) .. id)
     if redis.call('PTTL', key) < l.cooldown then
       redis.call('PEXPIRE', key, l.cooldown)
     end
   end
-  if l.caller > 0 or l.campaign_caller > 0 then
+  if (l.caller > 0 or l.campaign_caller > 0) and not reply then
     local key = GUARD .. 'caller:' .. subject.person
     redis.call('ZREMRANGEBYSCORE', key, '-inf', at - DAY)
     redis.call('ZADD', key, at, subject.campaign .. ' ' .. id)
@@ -287,7 +293,7 @@ local function guard_count(subject, at, id, segments)
     redis.call('ZADD', key, at, id)
     redis.call('PEXPIRE', key, HOUR)
   end
-  if l.campaign > 0 then
+  if l.campaign > 0 and not reply then
     guard_day_add(GUARD .. 'campaign:' .. subject.campaign, at, 1)
   end
   if l.segments > 0 then

@@ -19,9 +19,11 @@
 // delivery report is another for every text), or, where a signing key is
 // configured, if it is signed with that key (header MessageBird-Signature-JWT).
 // MessageBird does not sign all delivery reports: one without a signature is
-// taken with the right token. A signature that is there must be right, else the
-// request is refused, with the right token too. Without a signing key nothing
-// can be said about signatures: the token decides.
+// taken with the right token. A text from a person is not, where there is a
+// signing key: its token, which is the same for all of them, is for installations
+// without one. A signature that is there must be right, else the request is
+// refused, with the right token too. Without a signing key nothing can be said
+// about signatures: the token decides.
 //
 // What is signed is the public address with its query. It is made of public.url,
 // never of what a proxy says in Host or X-Forwarded headers: a proxy in front

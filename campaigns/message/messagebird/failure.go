@@ -21,7 +21,7 @@ var (
 	noSMSService      = failure{"no_sms_service", true}
 	barred            = failure{"barred", true}
 	barredForNow      = failure{"barred", false}
-	optedOut          = failure{"opted_out", false} // has a list of its own
+	optedOut          = failure{message.ReasonOptedOut, false} // has a list of its own
 	unavailable       = failure{"unavailable_subscriber", false}
 	full              = failure{"capacity_limit", false}
 	networkError      = failure{"network_error", false}

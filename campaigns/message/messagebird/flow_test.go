@@ -91,14 +91,19 @@ func newHouse(t *testing.T) *house {
 // send sends a text to the person.
 func (h *house) send(t *testing.T) string {
 	t.Helper()
-	p, err := h.outbox.Send(t.Context(), message.Request{Campaign: &campaigns.Campaign{
+	p, err := h.outbox.Send(t.Context(), h.request())
+	require.NoError(t, err)
+	return p.Message().ID
+}
+
+// request asks for a text to the person.
+func (h *house) request() message.Request {
+	return message.Request{Campaign: &campaigns.Campaign{
 		ID: "billing", Text: "Acme: pay here {link}",
 		Interaction: campaigns.Interaction{ID: "pay", URL: "https://visual.example.com/start?interaction={interaction_id}", CallerID: "none"},
 		Validity:    campaigns.Duration(15 * time.Minute),
 		Link:        campaigns.LinkPolicy{ExpiresAfter: campaigns.Duration(72 * time.Hour)},
-	}, To: phone.Number{E164: person, Region: "US"}})
-	require.NoError(t, err)
-	return p.Message().ID
+	}, To: phone.Number{E164: person, Region: "US"}}
 }
 
 // wants waits until a message is in a state.
@@ -113,18 +118,13 @@ func (h *house) wants(t *testing.T, id string, s message.State) message.Message 
 	return m
 }
 
-// text is one of the person, as MessageBird hands it over: with a signature, or
-// with the token.
-func (h *house) text(t *testing.T, body string, sign bool) call {
+// text is one of the person, as MessageBird hands it over: with a signature.
+func (h *house) text(t *testing.T, body string) call {
 	t.Helper()
-	c := texting(url.Values{
+	return h.signed(t, texting(url.Values{
 		"id": {time.Now().String()}, "originator": {person[1:]}, "recipient": {ourNumber[1:]}, "payload": {body},
 		"createdDatetime": {time.Now().UTC().Format(time.RFC3339Nano)},
-	}.Encode())
-	if sign {
-		c = h.signed(t, c.without())
-	}
-	return c
+	}.Encode()).without())
 }
 
 // signed signs a call to the address that the house is reached at.
@@ -192,9 +192,26 @@ func TestAReportOfAnOptOut(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, optout.Provider, e.Source)
 	// The person's own START takes it back.
-	assert.Equal(t, http.StatusOK, h.do(t, h.text(t, "START", true)))
+	assert.Equal(t, http.StatusOK, h.do(t, h.text(t, "START")))
 	_, err = h.list.Get(t.Context(), person)
 	assert.ErrorIs(t, err, optout.ErrNotFound)
+}
+
+// So is whoever MessageBird refuses to text for that reason, and MessageBird
+// counts as well: others are texted.
+func TestARefusalOfAnOptOut(t *testing.T) {
+	h := newHouse(t)
+	h.provider.Then(lab.Rejects(103, "the recipient has opted out", "recipient"))
+	m := h.wants(t, h.send(t), message.Failed)
+	assert.Equal(t, "opted_out", m.Reason)
+	e, err := h.list.Get(t.Context(), person)
+	require.NoError(t, err)
+	assert.Equal(t, optout.Provider, e.Source)
+	assert.Empty(t, h.provider.Texts())
+	_, err = h.outbox.Send(t.Context(), h.request())
+	var refused *guard.Refused
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, guard.OptedOut, refused.Reason)
 }
 
 // A text that is queued for somebody who says STOP is not sent.
@@ -203,8 +220,8 @@ func TestStopWhileATextIsQueued(t *testing.T) {
 	require.NoError(t, h.provider.Refuse())
 	id := h.send(t)
 	h.wants(t, id, message.Queued)
-	for _, signed := range []bool{true, false} {
-		assert.Equal(t, http.StatusOK, h.do(t, h.text(t, "Stop it!", signed)))
+	for range 2 {
+		assert.Equal(t, http.StatusOK, h.do(t, h.text(t, "Stop it!")))
 	}
 	require.NoError(t, h.provider.Accept())
 	assert.Equal(t, []string{"You will get no more texts."}, h.sent(t, 1))
@@ -214,7 +231,7 @@ func TestStopWhileATextIsQueued(t *testing.T) {
 	assert.Equal(t, []string{person[1:]}, confirmation.Recipients)
 	assert.Equal(t, ourNumber[1:], confirmation.Originator)
 
-	assert.Equal(t, http.StatusOK, h.do(t, h.text(t, "start", true)))
+	assert.Equal(t, http.StatusOK, h.do(t, h.text(t, "start")))
 	assert.Equal(t, "Welcome back.", h.sent(t, 2)[1])
 	h.wants(t, h.send(t), message.Accepted)
 	texts := h.sent(t, 3)
@@ -245,8 +262,8 @@ func TestStoreAway(t *testing.T) {
 			calls := []call{
 				{method: http.MethodGet, target: target.Path + query},
 				h.signed(t, call{method: http.MethodGet, target: reportPath + query}),
-				h.text(t, "STOP", false),
-				h.text(t, "STOP", true),
+				h.text(t, "STOP"),
+				h.text(t, "STOP"),
 			}
 			require.NoError(t, c.away(h))
 			for _, c := range calls {

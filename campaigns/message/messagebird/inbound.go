@@ -62,6 +62,9 @@ func NewInbound(o WebhookOptions, receive func(context.Context, inbound.Text) er
 	if err != nil {
 		return nil, fmt.Errorf("take inbound texts: %w", err)
 	}
+	// What a person has texted can put numbers on the list of opt-outs and take
+	// them off: an address that has leaked must not be enough.
+	h.mustSign = true
 	return &Inbound{webhook: h, receive: receive}, nil
 }
 
@@ -104,12 +107,13 @@ func parseInbound(body []byte) (inbound.Text, bool) {
 		}
 		return ""
 	}
+	at, local := moment(field("date_utc"), field("createdDatetime"), field("receive_datetime"))
 	text := inbound.Text{
 		ID:   first("id", "mid", "message_id"),
 		From: strings.TrimSpace(first("originator", "sender")),
 		To:   strings.TrimSpace(first("recipient", "receiver", "shortcode")),
 		Body: strings.ToValidUTF8(first("payload", "body", "message"), "\uFFFD"),
-		At:   moment(first("createdDatetime", "receive_datetime"), first("date_utc")),
+		At:   at, Local: local,
 	}
 	if len(text.ID) > maxField {
 		text.ID = ""
@@ -146,16 +150,25 @@ func jsonFields(body []byte) func(name string) string {
 	}
 }
 
-// moment reads when a text was sent, as MessageBird writes it for numbers and
-// for short codes, or as Unix seconds; else it is zero.
-func moment(written, unix string) time.Time {
-	for _, layout := range []string{time.RFC3339, "20060102150405"} {
-		if t, err := time.Parse(layout, written); err == nil && t.Unix() > 0 {
-			return t.UTC()
+// withoutZone is how MessageBird writes times for short codes.
+const withoutZone = "20060102150405"
+
+// moment reads when a text was sent: from what is certain, that is, written with
+// its zone or in Unix seconds; else from what is written without a zone, taken
+// for UTC, and then it says that it is local. Else it is zero.
+func moment(unix string, written ...string) (at time.Time, local bool) {
+	for _, w := range written {
+		if t, err := time.Parse(time.RFC3339, w); err == nil && t.Unix() > 0 {
+			return t.UTC(), false
 		}
 	}
 	if seconds, err := strconv.ParseInt(unix, 10, 64); err == nil && seconds > 0 && seconds < 1<<33 {
-		return time.Unix(seconds, 0).UTC()
+		return time.Unix(seconds, 0).UTC(), false
 	}
-	return time.Time{}
+	for _, w := range written {
+		if t, err := time.Parse(withoutZone, w); err == nil && t.Unix() > 0 {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
 }

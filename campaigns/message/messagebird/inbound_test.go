@@ -25,7 +25,15 @@ func TestInboundTexts(t *testing.T) {
 		"long form": {"receiver=18005550100&sender=14155550132&message=STOP&date=1&date_utc=1767348179&reference=1&id=i1&receive_datetime=2026-01-02T10%3A02%3A59%2B00%3A00&mms=false", stop},
 		"a short code": {
 			"mid=i1&shortcode=51515&originator=14155550132&message=STOP&receive_datetime=20260102100259",
+			inbound.Text{ID: "i1", From: "14155550132", To: "51515", Body: "STOP", At: at, Local: true},
+		},
+		"a short code in UTC": {
+			"mid=i1&shortcode=51515&originator=14155550132&message=STOP&receive_datetime=20260102120259&date_utc=1767348179",
 			inbound.Text{ID: "i1", From: "14155550132", To: "51515", Body: "STOP", At: at},
+		},
+		"with a zone and without": {
+			"id=i1&originator=14155550132&message=STOP&createdDatetime=20260102120259&receive_datetime=2026-01-02T11%3A02%3A59%2B01%3A00",
+			inbound.Text{ID: "i1", From: "14155550132", Body: "STOP", At: at},
 		},
 		"unix time":   {"originator=14155550132&body=STOP&date_utc=1767348179", inbound.Text{From: "14155550132", Body: "STOP", At: at}},
 		"no time":     {"originator=14155550132&body=STOP&createdDatetime=yesterday", inbound.Text{From: "14155550132", Body: "STOP"}},
@@ -106,6 +114,9 @@ func FuzzInbound(f *testing.F) {
 		}
 		if m.From == "" || len(m.From) > maxNumber || len(m.To) > maxNumber || len(m.ID) > maxField || !utf8.ValidString(m.Body) {
 			t.Fatalf("%q is read as %+v", body, m)
+		}
+		if m.Local && m.At.IsZero() {
+			t.Fatalf("%q is local of no time", body)
 		}
 		if !m.At.IsZero() && (m.At.Unix() <= 0 || m.At.Year() > 9999) {
 			t.Fatalf("%q is of %v", body, m.At)

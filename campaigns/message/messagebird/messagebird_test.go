@@ -110,6 +110,8 @@ func TestAnswers(t *testing.T) {
 		{404, code(98, ""), message.NotProcessed, "api_not_found", false},
 		{400, code(99, ""), message.Ambiguous, "provider_error", false},
 		{409, code(101, ""), message.Ambiguous, "duplicate_entry", true},
+		{422, code(103, "recipient"), message.Refused, "opted_out", true},
+		{403, code(103, ""), message.Refused, "opted_out", true},
 		{422, code(4711, ""), message.Refused, "rejected", true},
 		{400, html, message.Refused, "rejected", true},
 		{401, html, message.NotProcessed, "access_key_refused", false},

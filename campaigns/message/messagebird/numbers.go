@@ -54,7 +54,7 @@ func (n *Numbers) Search(ctx context.Context, q sender.Query) ([]sender.Availabl
 		ExcludeNumbersRequireVerification: true, Prices: true,
 	})
 	if err != nil {
-		return nil, numbersError(err, false)
+		return nil, readError(err)
 	}
 	list := make([]sender.Available, 0, len(found.Items))
 	for _, item := range found.Items {
@@ -81,7 +81,9 @@ func (n *Numbers) Obtain(ctx context.Context, e164, country string) (sender.Avai
 	return available(got), nil
 }
 
-// Release implements sender.Numbers.
+// Release implements sender.Numbers. That a number is not there may be said by
+// whatever stands at a wrong address, while its rent goes on: it is believed only
+// where the account's list is there and does not have it.
 func (n *Numbers) Release(ctx context.Context, e164 string) error {
 	err := number.Delete(n.client.With(ctx), digits(e164))
 	var status *StatusError
@@ -90,12 +92,26 @@ func (n *Numbers) Release(ctx context.Context, e164 string) error {
 		return nil
 	case !errors.As(err, &status):
 	case status.Status == http.StatusNotFound, status.Status == http.StatusGone, status.names(codeNotFound):
-		return nil // it is not the account's
+		return n.missing(ctx, e164, status)
 	}
 	if err = numbersError(err, true); errors.Is(err, sender.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", sender.ErrNotAllowed, status)
 	}
 	return err
+}
+
+// missing looks whether a number that was said not to be there is the account's
+// all the same.
+func (n *Numbers) missing(ctx context.Context, e164 string, said *StatusError) error {
+	owned, err := n.Owned(ctx)
+	if err == nil && !slices.ContainsFunc(owned, func(a sender.Available) bool { return digits(a.Number) == digits(e164) }) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the account still has it")
+	}
+	// The second look's error goes by its words: it says nothing of the release.
+	return fmt.Errorf("%w: %w: %w; looked up: %s", sender.ErrProvider, sender.ErrUncertain, said, err.Error())
 }
 
 // Owned implements sender.Numbers.
@@ -104,7 +120,12 @@ func (n *Numbers) Owned(ctx context.Context) ([]sender.Available, error) {
 	for offset := 0; offset < ownedMost; {
 		page, err := number.List(n.client.With(ctx), &number.ListRequest{Limit: ownedPage, Offset: offset})
 		if err != nil {
-			return nil, numbersError(err, false)
+			return nil, readError(err)
+		}
+		if page.Items == nil && page.Limit == 0 {
+			// JSON of something else: that the account owns nothing must not be
+			// taken from it.
+			return nil, readError(&AnswerError{Status: http.StatusOK, Err: errors.New("it is no list of numbers")})
 		}
 		for _, item := range page.Items {
 			if item != nil {
@@ -162,6 +183,15 @@ func numbersError(err error, changes bool) error {
 		return fmt.Errorf("%w: %w: %w", sender.ErrProvider, sender.ErrUncertain, err)
 	}
 	return fmt.Errorf("%w: %w", kind, err)
+}
+
+// readError says what an error means of a request that changes nothing and is
+// about no single number: what is not there is the API.
+func readError(err error) error {
+	if failed := numbersError(err, false); !errors.Is(failed, sender.ErrUnavailable) {
+		return failed
+	}
+	return fmt.Errorf("%w: %w", sender.ErrProvider, err)
 }
 
 // refusal tells a number that cannot be had from what the account may not do.

@@ -134,18 +134,24 @@ func TestNumbersErrors(t *testing.T) {
 		release := n.Release(t.Context(), "+14155550142")
 		for name, err := range map[string]error{"obtain": obtain, "search": search, "owned": owned, "release": release} {
 			want := c.want
-			if name == "release" {
-				switch {
-				case c.status == 404, c.status == 201, strings.Contains(c.answer, `"code":20`):
-					require.NoError(t, err, "%d %s", c.status, name)
-					continue
-				case errors.Is(want, sender.ErrUnavailable):
-					want = sender.ErrNotAllowed
-				}
+			changes := name == "obtain" || name == "release"
+			uncertain := c.uncertain && changes
+			switch missing := c.status == 404 || strings.Contains(c.answer, `"code":20`); {
+			case name == "release" && c.status == 201:
+				require.NoError(t, err)
+				continue
+			case name == "release" && missing: // the list is not there either
+				want, uncertain = sender.ErrProvider, true
+			case name == "release" && errors.Is(want, sender.ErrUnavailable):
+				want = sender.ErrNotAllowed
+			case !changes && errors.Is(want, sender.ErrUnavailable):
+				want = sender.ErrProvider
 			}
 			require.ErrorIs(t, err, want, "%d %s", c.status, name)
-			changes := name == "obtain" || name == "release"
-			if c.uncertain && changes {
+			if name != "obtain" {
+				require.NotErrorIs(t, err, sender.ErrUnavailable, "%d %s", c.status, name)
+			}
+			if uncertain {
 				require.ErrorIs(t, err, sender.ErrUncertain, "%d %s", c.status, name)
 			} else {
 				require.NotErrorIs(t, err, sender.ErrUncertain, "%d %s", c.status, name)
@@ -155,9 +161,6 @@ func TestNumbersErrors(t *testing.T) {
 	}
 	_, err := n.Search(t.Context(), sender.Query{Country: "ZZ", Area: "1"})
 	require.ErrorIs(t, err, sender.ErrQuery)
-	next.Store(&answer{http.StatusGone, ""})
-	require.NoError(t, n.Release(t.Context(), "+14155550142"))
-
 	away, err := NewClient(Options{AccessKey: "key", NumbersURL: "http://127.0.0.1:1"})
 	require.NoError(t, err)
 	_, err = NewNumbers(away).Obtain(t.Context(), "+14155550142", "US")
@@ -165,6 +168,54 @@ func TestNumbersErrors(t *testing.T) {
 	require.NotErrorIs(t, err, sender.ErrUncertain, "it was not even asked")
 	_, err = NewClient(Options{AccessKey: "key", NumbersURL: "numbers"})
 	require.Error(t, err)
+}
+
+func TestReleaseOfWhatIsNotThere(t *testing.T) {
+	const empty, another = `{"offset":0,"limit":50,"count":0,"totalCount":0,"items":[]}`, `{"items":[{"number":"14155550143"}],"totalCount":1}`
+	for name, c := range map[string]struct {
+		status       int // of the release
+		body         string
+		listed       int // of the list
+		list         string
+		gone, denied bool
+	}{
+		"no number at all":     {404, "<html>", 200, empty, true, false},
+		"another number":       {410, "", 200, another, true, false},
+		"it is there":          {404, "", 200, `{"items":[{"number":"14155550142"}],"totalCount":1}`, false, false},
+		"no list":              {404, "<html>", 404, "<html>", false, false},
+		"a page":               {404, "<html>", 200, "<html>", false, false},
+		"something else":       {404, "", 200, `{"status":"up"}`, false, false},
+		"nothing":              {404, "", 204, "", false, false},
+		"not allowed to look":  {410, "", 401, "", false, false},
+		"it is busy":           {404, "", 429, "", false, false},
+		"in words, and gone":   {422, `{"errors":[{"code":20}]}`, 200, empty, true, false},
+		"in words, and no":     {422, `{"errors":[{"code":20}]}`, 500, "", false, false},
+		"not to be given back": {422, `{"errors":[{"code":10,"parameter":"number"}]}`, 200, empty, false, true},
+	} {
+		n := numbersOf(t, func(w http.ResponseWriter, r *http.Request) {
+			status, body := c.listed, c.list
+			if r.Method == http.MethodDelete {
+				status, body = c.status, c.body
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			if status != http.StatusNoContent {
+				_, _ = io.WriteString(w, body)
+			}
+		})
+		switch err := n.Release(t.Context(), "+14155550142"); {
+		case c.gone:
+			require.NoError(t, err, name)
+		case c.denied:
+			require.ErrorIs(t, err, sender.ErrNotAllowed, name)
+			require.NotErrorIs(t, err, sender.ErrUncertain, name)
+		default:
+			require.ErrorIs(t, err, sender.ErrUncertain, name)
+			require.ErrorIs(t, err, sender.ErrProvider, name)
+			require.NotErrorIs(t, err, sender.ErrNotAllowed, name)
+			require.NotContains(t, err.Error(), "14155550142")
+		}
+	}
 }
 
 func TestAnAccountWithoutEnd(t *testing.T) {

@@ -13,6 +13,7 @@ const (
 	unknownMessage result = "unknown_message"
 	notUnderstood  result = "not_understood" // genuine, but nobody could say what it means
 	badToken       result = "bad_token"      // neither signed nor with the right token
+	unsigned       result = "unsigned"       // with the right token, where that does not do
 	badSignature   result = "bad_signature"  // signed, but not as it should be
 	repeated       result = "repeated"       // signed as it should be, and taken before
 	tooLong        result = "too_long"       // the query
@@ -26,6 +27,7 @@ const (
 // statuses are the answers other than 200.
 var statuses = map[result]int{
 	badToken:     http.StatusUnauthorized,
+	unsigned:     http.StatusUnauthorized,
 	badSignature: http.StatusUnauthorized,
 	repeated:     http.StatusUnauthorized,
 	tooLong:      http.StatusRequestURITooLong,

@@ -39,6 +39,7 @@ var (
 	errAddress   = errors.New("address")   // made for another address or query
 	errPayload   = errors.New("payload")   // made for another body
 	errRepeated  = errors.New("repeated")  // used before
+	errUnsigned  = errors.New("unsigned")  // there is none, where one is needed
 )
 
 // signatures tells right signatures from wrong ones.

@@ -32,6 +32,7 @@ var byCode = map[int]rule{
 	98:  {message.NotProcessed, "api_not_found", false},      // API not found
 	99:  {message.Ambiguous, "provider_error", false},        // internal error
 	101: {message.Ambiguous, "duplicate_entry", true},        // duplicate entry: an earlier request may have been taken
+	103: {message.Refused, message.ReasonOptedOut, true},     // the recipient opted out there: goes on the list of opt-outs
 }
 
 // byParameter says better what is wrong with a parameter (codes 9 and 10).

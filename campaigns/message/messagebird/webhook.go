@@ -57,6 +57,7 @@ type webhook struct {
 	public     string // without "/" at its end
 	secret     func() []byte
 	signatures *signatures // nil where there is no signing key
+	mustSign   bool        // where there is one, a token does not do
 	log        *slog.Logger
 	complain   *rate.Limiter // strangers must not fill the log
 	results    *prometheus.CounterVec
@@ -119,6 +120,9 @@ func (h *webhook) decide(w http.ResponseWriter, r *http.Request, genuine func(se
 	if h.signatures == nil || len(r.Header.Values(signatureHeader)) == 0 {
 		if !genuine(secret) {
 			return badToken
+		}
+		if h.signatures != nil && h.mustSign {
+			return h.refuse(r.Context(), errUnsigned)
 		}
 		body, refused := readBody(w, r)
 		if refused != "" {
@@ -185,14 +189,18 @@ func (h *webhook) once(ctx context.Context, s signed, take func() result) result
 	return answer
 }
 
-// refuse complains about a wrong signature. What is wrong with it is a word of
+// refuse complains about a signature that is wrong or missing. What is wrong with it is a word of
 // ours: nothing of the request gets into the log.
 func (h *webhook) refuse(ctx context.Context, err error) result {
 	if h.complain.Allow() {
-		h.log.WarnContext(ctx, "a request with a wrong signature was refused", "why", err)
+		h.log.WarnContext(ctx, "a request was refused for its signature", "why", err)
 	}
-	if errors.Is(err, errRepeated) {
+	switch {
+	case errors.Is(err, errRepeated):
 		return repeated
+	case errors.Is(err, errUnsigned):
+		return unsigned
+	default:
+		return badSignature
 	}
-	return badSignature
 }

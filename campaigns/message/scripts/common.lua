@@ -18,8 +18,12 @@ local function clock()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- What is final is never left again.
+local FINAL = { delivered = true, failed = true, expired = true, cancelled = true }
+
 -- change writes the state a message enters, when and why, and any further
--- fields, to its record.
+-- fields, to its record. One whose person was forgotten loses the pseudonym in
+-- the end: until then the provider may say that they have opted out.
 local function change(message, at, state, cause, ...)
   local n = redis.call('HINCRBY', message, 'changes', 1)
   if n > MAX_CHANGES then
@@ -27,6 +31,9 @@ local function change(message, at, state, cause, ...)
   end
   redis.call('HSET', message, 'state', state, 'updated', at,
     'change:' .. n, at .. ' ' .. state .. ' ' .. cause, ...)
+  if FINAL[state] and redis.call('HEXISTS', message, 'forgotten') == 1 then
+    redis.call('HDEL', message, 'person')
+  end
 end
 
 -- lane is where a message waits, by the field 'list' of its record.

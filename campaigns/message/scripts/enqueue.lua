@@ -13,9 +13,12 @@
 --       6 where the link leads  7 for how long (ms)  8 link is kept for (ms)
 --       9 "id digest" for the idempotency key  10 how long that is kept (ms)
 --       11 not after (Unix ms)  12 is it one of a list? 1 : 0  13 segments
---       14 where the arguments of the guards begin, behind all others, 0 where
+--       14 how long any message is kept at most (ms): what is older leaves the
+--       index of the number
+--       15 does it go out though a limit is reached, but count? 1 : 0
+--       16 where the arguments of the guards begin, behind all others, 0 where
 --       nothing is guarded
---       15 how many of the following belong to the link (0: there is none), then
+--       17 how many of the following belong to the link (0: there is none), then
 --       those fields and values, then those of the message
 -- Answers {'ok', created (ms)}
 --       | {'again', state}            this id is there already
@@ -49,21 +52,23 @@ end
 if redis.call('GET', KEYS[6]) == 'off' then
   return { 'off' }
 end
-local segments, guarded = tonumber(ARGV[13]), tonumber(ARGV[14])
+local segments, guarded = tonumber(ARGV[13]), tonumber(ARGV[16])
 local subject, limits
 if guarded > 0 then
   subject, limits = guard_args(guarded)
-  local reason, limit, retry = guard_refusal(subject, limits, at, segments)
-  if reason ~= '' then
-    return { 'refused', reason, limit, retry }
+  if ARGV[15] ~= '1' then
+    local reason, limit, retry = guard_refusal(subject, limits, at, segments)
+    if reason ~= '' then
+      return { 'refused', reason, limit, retry }
+    end
   end
 end
-local split = 15 + tonumber(ARGV[15])
-if split > 15 then
+local split = 17 + tonumber(ARGV[17])
+if split > 17 then
   if redis.call('EXISTS', KEYS[2]) == 1 then
     return { 'collision' }
   end
-  redis.call('HSET', KEYS[2], unpack(ARGV, 16, split))
+  redis.call('HSET', KEYS[2], unpack(ARGV, 18, split))
   redis.call('PEXPIRE', KEYS[2], ARGV[8])
   redis.call('SET', KEYS[3], ARGV[6], 'PX', ARGV[7])
 end
@@ -77,7 +82,7 @@ end
 if subject then
   guard_count(subject, at, id, segments)
   redis.call('HSET', KEYS[1], 'person', subject.person, 'prefix', subject.prefix, 'exempt', subject.exempt,
-    'counted', subject.exempt == '' and '1' or '')
+    'counted', subject.exempt == 'test' and '' or '1')
 end
 change(KEYS[1], at, 'queued', 'requested')
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
@@ -88,9 +93,11 @@ else
 end
 redis.call('ZADD', QUEUED, at, id)
 redis.call('ZADD', KEYS[4], at, id)
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', at - ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', at - ARGV[14])
 redis.call('ZADD', KEYS[5], at, id)
-redis.call('PEXPIRE', KEYS[5], ARGV[5])
+if redis.call('PTTL', KEYS[5]) < tonumber(ARGV[5]) then -- never less than what is there needs
+  redis.call('PEXPIRE', KEYS[5], ARGV[5])
+end
 if KEYS[7] then
   redis.call('SET', KEYS[7], ARGV[9], 'PX', ARGV[10])
 end

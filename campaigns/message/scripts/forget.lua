@@ -2,7 +2,9 @@
 --   queued            → cancelled (→ unknown where an attempt may have gone out)
 --   sending, unknown  is marked: it is not sent again
 -- What says whom it went to is gone then, and so is where the link leads; the
--- link stays as one that has expired.
+-- link stays as one that has expired. The pseudonym stays with a message that
+-- the provider may still report on, so that an opt-out is heard, and goes when
+-- that one is final; who has opted out already leaves none behind.
 -- Repeated for the same request it answers the same.
 --
 -- KEYS  1 index of the number
@@ -15,7 +17,8 @@ local count, changed = 0, {}
 for i = 5, #ARGV do
   local id = ARGV[i]
   local message = ARGV[1] .. id
-  local r = redis.call('HMGET', message, 'state', 'created', 'link', 'campaign', 'call', 'test', 'forgotten', 'cancel')
+  local r = redis.call('HMGET', message, 'state', 'created', 'link', 'campaign', 'call', 'test', 'forgotten', 'cancel',
+    'person')
   local state = r[1]
   if r[2] then
     count = count + 1
@@ -30,7 +33,10 @@ for i = 5, #ARGV do
     if state ~= 'sending' then
       leave(id)
     end
-    redis.call('HDEL', message, 'to', 'text', 'url', 'originator', 'person', 'prefix', 'counted')
+    redis.call('HDEL', message, 'to', 'text', 'url', 'originator', 'prefix', 'counted')
+    if FINAL[state] or ((r[9] or '') ~= '' and optout_has(r[9])) then
+      redis.call('HDEL', message, 'person')
+    end
     redis.call('HSET', message, 'forgotten', ARGV[4])
     if (r[3] or '') ~= '' then
       redis.call('DEL', ARGV[2] .. r[3] .. ARGV[3])

@@ -33,8 +33,7 @@ local new = learn(KEYS[1], at, ARGV[3], tonumber(ARGV[6]), ARGV[5])
 if r[8] == ARGV[5] and state == ARGV[2] then -- taken already
   return { 'ok', new, r[7] - created, r[4] or '', r[5] or '', tonumber(r[9]) }
 end
-local final = state == 'delivered' or state == 'failed' or state == 'expired' or state == 'cancelled'
-if final or state == ARGV[2] then
+if FINAL[state] or state == ARGV[2] then
   return { 'stale', new }
 end
 local taken = 0

@@ -2,7 +2,8 @@
 -- goes to the provider; or
 --   queued → expired      where its time is over
 --   queued → cancelled    where the person has opted out meanwhile; an answer to
---                         what they have texted (exempt: reply) still goes out
+--                         what they have texted (exempt: reply) still goes out.
+--                         And where its sender was released
 -- (→ unknown instead of either, where an earlier attempt may have gone out.)
 -- While the service is switched off it stays queued. Where the sender has no slot
 -- left it does as well, held by nobody: a live one takes its slot now and is due
@@ -18,7 +19,7 @@
 --       | {'wait', ms} | {'lost', state}
 local SLOT = 1000 -- how long a slot stands (ms)
 local r = redis.call('HMGET', KEYS[1], 'state', 'holder', 'attempts', 'expires', 'ended', 'waits', 'reason', 'person',
-  'exempt', 'list', 'slot')
+  'exempt', 'list', 'slot', 'originator')
 local state, holder, attempts, expires = r[1], r[2], r[3], tonumber(r[4])
 if not expires then
   return { 'lost', '' }
@@ -61,6 +62,9 @@ if redis.call('GET', KEYS[2]) == 'off' then
 end
 if (r[8] or '') ~= '' and r[9] ~= 'reply' and optout_has(r[8]) then
   return finish('cancelled', 'opted_out')
+end
+if r[12] and sender_released(r[12]) then
+  return finish('cancelled', 'sender_released')
 end
 local interval = tonumber(ARGV[5])
 local mine = tonumber(r[11])

@@ -28,6 +28,7 @@ if holder == ARGV[2] then
     return { 'ok', at - created, enters, learn(KEYS[1], at, ARGV[5], tonumber(ARGV[8]), token) }
   end
   if state == 'sending' or lost or (state == 'unknown' and enters ~= 'unknown') then
+    local new = learn(KEYS[1], at, ARGV[5], tonumber(ARGV[8]), token)
     if ARGV[4] == 'failed' then
       unsent(KEYS[1], ARGV[1], at, 'failed', ARGV[5], 'attempts', ARGV[3], 'settled', token,
         'provider', ARGV[6], 'provider_id', ARGV[7])
@@ -40,7 +41,7 @@ if holder == ARGV[2] then
     else
       leave(ARGV[1])
     end
-    return { 'ok', at - created, enters, learn(KEYS[1], at, ARGV[5], tonumber(ARGV[8]), token) }
+    return { 'ok', at - created, enters, new }
   end
 end
 if ARGV[7] ~= '' and (known or '') == '' then

@@ -1,4 +1,5 @@
--- Notes that a number is about to be obtained, before the provider is asked.
+-- Notes that a number is about to be obtained, before the provider is asked; or
+-- says what noting that would be answered, and notes nothing.
 --
 -- KEYS[1]  hash of senders: number -> json
 -- KEYS[2]  hash of what is under way: number -> see common.lua
@@ -10,6 +11,7 @@
 -- ARGV[5]  last part of the idempotency key; "-" for none
 -- ARGV[6]  digest of the request; "-" for none
 -- ARGV[7]  how long the idempotency key is remembered (ms)
+-- ARGV[8]  1 to note nothing
 --
 -- Answers {'ok', now, tries}, {'again', json}, {'conflict'}, {'taken'},
 -- {'busy'}, and {'wait'} where the busy one is an earlier request of this key.
@@ -52,6 +54,9 @@ if sender then
 end
 
 local tries = (p and p.tries or 0) + 1
+if ARGV[8] == '1' then
+  return {'ok', time, tries}
+end
 redis.call('HSET', KEYS[2], number, format({
   kind = 'obtain', nonce = nonce, till = time + tonumber(ARGV[3]), begun = time, tries = tries,
   key = key, digest = digest, body = ARGV[4],
