@@ -2,12 +2,15 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/message"
+	"deflectd/campaigns/sender"
 )
 
 const messagesPath = "/v1/messages"
@@ -81,7 +84,11 @@ func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswe
 	}
 	request.Campaign = c
 	pending, err := s.Outbox.Send(ctx, request)
-	if err != nil {
+	switch {
+	case errors.Is(err, message.ErrNoSender) && !s.Senders.Ready():
+		// Just started: whether there is one is not known yet.
+		return nil, fmt.Errorf("look for a sender: %w", sender.ErrStore)
+	case err != nil:
 		return nil, err
 	}
 	return answerTo(pending.Message()), nil

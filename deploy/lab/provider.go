@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -61,7 +62,17 @@ type TextRequest struct {
 }
 
 // StartProvider listens on a free port. End it with Stop.
-func StartProvider() (*Provider, error) {
+func StartProvider() (p *Provider, err error) {
+	// Between finding a port free and opening it, a stranger may take it.
+	for range 5 {
+		if p, err = openProvider(); !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return p, err
+}
+
+func openProvider() (*Provider, error) {
 	held, err := takePorts(1)
 	if err != nil {
 		return nil, fmt.Errorf("start the provider: %w", err)
