@@ -8,15 +8,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"github.com/redis/go-redis/v9"
 )
 
-const (
-	defaultRefresh = 30 * time.Second
-	retryRefresh   = time.Second           // while Redis is away
-	settle         = 20 * time.Millisecond // notices that come together are one
-	readTimeout    = 10 * time.Second
-)
+// readTimeout bounds one read of all campaigns.
+const readTimeout = 10 * time.Second
 
 // DirectoryOptions are the settings of a Directory.
 type DirectoryOptions struct {
@@ -39,9 +34,6 @@ type Directory struct {
 // NewDirectory makes a Directory of what is in the store and registers its
 // metrics. It is empty until Run has read the store.
 func NewDirectory(store *Store, o DirectoryOptions) *Directory {
-	if o.Refresh <= 0 {
-		o.Refresh = defaultRefresh
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -109,44 +101,9 @@ func (d *Directory) loadedAt() float64 {
 }
 
 // Run reads the store, and again whenever a change is noticed and every
-// Refresh, until ctx ends. A notice is only a hint: what counts is what is read.
+// Refresh, until ctx ends.
 func (d *Directory) Run(ctx context.Context) error {
-	pubsub := d.store.rdb.Subscribe(ctx, keyNotices)
-	defer func() { _ = pubsub.Close() }()
-	notices := pubsub.Channel(redis.WithChannelSize(1))
-
-	var lost, soon bool
-	next := time.NewTimer(0)
-	defer next.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-notices:
-			// Many changes at once, such as a whole file applied, are read once.
-			if !soon {
-				soon = true
-				next.Reset(settle)
-			}
-			continue
-		case <-next.C:
-		}
-		soon = false
-		if err := d.refresh(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if !lost {
-				d.o.Logger.ErrorContext(ctx, "campaigns cannot be read, going on with those in memory", "error", err)
-			}
-			lost = true
-			next.Reset(retryRefresh)
-			continue
-		}
-		if lost {
-			d.o.Logger.InfoContext(ctx, "campaigns can be read again")
-		}
-		lost = false
-		next.Reset(d.o.Refresh)
-	}
+	return Fresh{
+		Redis: d.store.rdb, Notices: keyNotices, Every: d.o.Refresh, What: "campaigns", Read: d.refresh, Logger: d.o.Logger,
+	}.Run(ctx)
 }

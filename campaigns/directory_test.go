@@ -185,14 +185,14 @@ func TestDirectorySurvivesWithoutRedis(t *testing.T) {
 	eventually(t, d.Ready)
 
 	require.NoError(t, server.Freeze())
-	eventually(t, func() bool { return said.count("going on with those in memory") == 1 })
+	eventually(t, func() bool { return said.count("going on with what is in memory") == 1 })
 	require.Equal(t, "a", found(d, "+18005550100"))
 	require.True(t, d.Ready())
 	require.NoError(t, server.Thaw())
 	eventually(t, func() bool { return said.count("can be read again") == 1 })
 
 	require.NoError(t, server.Kill())
-	eventually(t, func() bool { return said.count("going on with those in memory") == 2 })
+	eventually(t, func() bool { return said.count("going on with what is in memory") == 2 })
 	require.Equal(t, "a", found(d, "+18005550100"))
 	require.NoError(t, server.Restart(t.Context()))
 	eventually(t, func() bool { return said.count("can be read again") == 2 })

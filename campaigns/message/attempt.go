@@ -86,6 +86,7 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 	lesson := errNotTried
 	defer func() { learn(lesson) }()
 
+	begun := time.Now()
 	left, ok := o.toSending(ctx, f)
 	if !ok {
 		return "", errNotTried
@@ -94,7 +95,14 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 		o.giveBack(ctx, f, 0, cause)
 		return "", errNotTried
 	}
-	calling, cancel := context.WithTimeout(calling, o.opts.AttemptTimeout)
+	// This process may have been held up since: nobody must take the text for one
+	// whose worker died while it goes out, and it is worth nothing too late.
+	end := begun.Add(min(o.opts.AttemptTimeout, left))
+	if now := time.Now(); now.Sub(begun) > o.opts.Lease/2 || !now.Before(end) {
+		o.giveBack(ctx, f, 0, "held_up")
+		return "", errNotTried
+	}
+	calling, cancel := context.WithDeadline(calling, end)
 	defer cancel()
 	id, err = o.opts.Provider.Send(calling, Text{
 		Reference: f.message.ID, To: f.message.To, Originator: f.message.Originator, Body: f.message.Text,

@@ -13,6 +13,9 @@ const (
 	// glance is how many due messages one script looks at: it holds up all of
 	// Redis for so long.
 	glance = 200
+	// barren is how long passes at least after a look at the queue that has found
+	// nothing to do: what is due meanwhile is due together.
+	barren = 25 * time.Millisecond
 	// statsEvery is how often the figures of the queue are read.
 	statsEvery = 5 * time.Second
 	// trimEvery is how often the index loses what is past its retention.
@@ -55,6 +58,24 @@ type looper struct {
 	*Outbox
 	extended, counted, trimmed time.Time
 	down                       bool // Redis did not answer the last time
+
+	// holder asks until it was answered: a request that nobody waits for any more
+	// may be run yet, and what it takes is told to the next of the same holder.
+	holder string
+	asked  bool // it has asked before
+	// next is when the queue is worth another look: nothing was to be done, or
+	// nothing could go out. The latter ends with the provider's silence, where
+	// that was why.
+	next   time.Time
+	silent bool
+}
+
+// rests answers for how long the queue is not worth a look.
+func (l *looper) rests() time.Duration {
+	if l.silent && l.ProviderUp() {
+		return 0
+	}
+	return max(0, time.Until(l.next))
 }
 
 // turn does what is to be done now and answers when to look again.
@@ -123,21 +144,29 @@ func (o *Outbox) do(ctx context.Context, doing string, run func(context.Context)
 // claim takes up what is due and answers when to look again.
 func (l *looper) claim(ctx context.Context) (time.Duration, error) {
 	for ctx.Err() == nil {
+		if rest := l.rests(); rest > 0 {
+			return rest, nil
+		}
 		hands := max(2, l.opts.Workers/4)
 		room, roomForLists := hands-int(l.claimed.Load()), hands/2-int(l.listed.Load())
 		up := 0
 		if l.ProviderUp() {
 			up = 1
 		}
-		holder := l.unique()
+		again := 1
+		if !l.asked {
+			l.holder, l.asked, again = l.unique(), true, 0
+		}
 		// Not cut off when ctx ends: what is claimed must be known to be.
-		answer, err := l.run(context.WithoutCancel(ctx), claimScript, "take up what is due", claimKeys(holder),
-			messagePrefix, ratePrefix, holder, l.opts.Lease.Milliseconds(), room, roomForLists, glance,
-			jitter(l.opts.Breaker.Pause).Milliseconds(), up, l.pace, l.burst)
+		answer, err := l.run(context.WithoutCancel(ctx), claimScript, "take up what is due", claimKeys(l.holder),
+			messagePrefix, ratePrefix, l.holder, l.opts.Lease.Milliseconds(), room, roomForLists, glance,
+			jitter(l.opts.Breaker.Pause).Milliseconds(), up, l.pace, l.burst, again)
 		if err != nil {
 			return 0, err
 		}
-		l.took(ctx, holder, answer)
+		l.asked = false
+		l.took(ctx, l.holder, answer)
+		l.rest(answer, up == 0)
 		l.backlog.Store(answer.int(2) == 1) // whoever finishes says so
 		if answer.int(1) == 1 {
 			continue
@@ -148,6 +177,18 @@ func (l *looper) claim(ctx context.Context) (time.Duration, error) {
 		return answer.millis(0), nil
 	}
 	return idle, nil
+}
+
+// rest says when the queue is worth another look after this answer.
+func (l *looper) rest(answer reply, silent bool) {
+	l.next, l.silent = time.Time{}, false
+	switch more := answer.int(1) == 1; {
+	case len(answer.list(3))+len(answer.list(4)) > 0:
+	case answer.int(5) == 1 && !more: // what is put off is due one by one: it waits for each other
+		l.next, l.silent = time.Now().Add(l.opts.Breaker.Pause), silent
+	default:
+		l.next = time.Now().Add(barren)
+	}
 }
 
 // took begins the attempts of what was claimed and tells what changed.

@@ -24,13 +24,13 @@ func TestADeadWorkersTextsAreTakenUp(t *testing.T) {
 		<-answer
 		return "late", nil
 	}}
-	short := func(o *Options) { o.Lease, o.Workers = 300*time.Millisecond, 1 }
-	a := newOutbox(t, rdb, dead, short)
+	a := newOutbox(t, rdb, dead, func(o *Options) { o.Workers = 1 })
 	sending, err := a.Send(t.Context(), request())
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(dead.texts()) == 1 }, 10*time.Second, time.Millisecond)
 	queued, err := a.Send(t.Context(), request()) // waits for the only slot
 	require.NoError(t, err)
+	leaseIsOver(t, rdb, sending.Message().ID, queued.Message().ID)
 
 	p := &provider{}
 	b := newOutbox(t, rdb, p)
@@ -57,7 +57,7 @@ func TestALivingWorkerKeepsItsTexts(t *testing.T) {
 		<-answer
 		return "slow", nil
 	}}
-	a := newOutbox(t, rdb, slow, func(o *Options) { o.Lease, o.Workers = 6*time.Second, 1 })
+	a := newOutbox(t, rdb, slow, func(o *Options) { o.Lease, o.Workers = 15*time.Second, 1 })
 	running(t, a)
 	var all []*Pending
 	for range 3 {
@@ -67,7 +67,18 @@ func TestALivingWorkerKeepsItsTexts(t *testing.T) {
 	}
 	p := &provider{}
 	running(t, newOutbox(t, rdb, p))
-	time.Sleep(a.opts.Lease + idle) // they would be due, and the other outbox has looked
+	due := func() (first float64) {
+		t.Helper()
+		entries, err := rdb.ZRangeWithScores(t.Context(), outboxKey, 0, -1).Result()
+		require.NoError(t, err)
+		require.Len(t, entries, len(all))
+		return entries[0].Score
+	}
+	require.Eventually(t, func() bool { return len(slow.texts()) == 1 }, patience, time.Millisecond)
+	for range 2 { // their leases are extended, and again
+		last := due()
+		require.Eventually(t, func() bool { return due() > last }, a.opts.Lease, 50*time.Millisecond)
+	}
 	assert.Empty(t, p.texts())
 	close(answer)
 	for _, pending := range all {

@@ -186,3 +186,43 @@ func TestEachTextIsInTheIndexForAsLongAsItIsKept(t *testing.T) {
 		assert.EqualValues(t, 2, rdb.ZCard(t.Context(), index).Val())
 	}
 }
+
+// A text that was being sent when its person was forgotten, and did not go out,
+// counts against no limit any more; nothing of it tells of the person.
+func TestWhatDidNotGoOutAfterForgettingCountsNoMore(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	policy := home()
+	policy.SegmentsPerDay, policy.PerPrefixPerHour = 1, 1
+	release := make(chan error)
+	p := &provider{}
+	p.say(func(context.Context, Text) (string, error) { return "id", <-release })
+	o := newOutbox(t, rdb, p, guarded(t, rdb, policy))
+	limit := 1
+	send := func() *Pending {
+		t.Helper()
+		r := request()
+		r.Campaign.Limits = &campaigns.Limits{PerDay: &limit}
+		pending, err := o.Send(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, Sending, <-pending.States())
+		return pending
+	}
+	for _, opted := range []bool{false, true} { // the latter leaves no pseudonym
+		pending := send()
+		if opted {
+			optsOut(t, o, caller)
+		}
+		_, err := o.Forget(t.Context(), caller)
+		require.NoError(t, err)
+		hand(t, release, errLater)
+		assert.Equal(t, []State{Queued, Cancelled}, states(t, pending))
+		for _, field := range []string{"person", "prefix", "counted"} {
+			assert.False(t, rdb.HExists(t.Context(), messageKey(pending.Message().ID), field).Val(), field)
+		}
+	}
+	_, err := o.opts.OptOuts.Remove(t.Context(), caller)
+	require.NoError(t, err)
+	pending := send()
+	hand(t, release, nil)
+	states(t, pending)
+}

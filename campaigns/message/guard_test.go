@@ -178,20 +178,15 @@ func TestWhatDidNotGoOutCountsAgainstNoLimit(t *testing.T) {
 		later := SendError{Verdict: NotProcessed, Reason: "unavailable", RetryAfter: time.Hour}
 		for name, c := range map[string]struct {
 			says  func(context.Context, Text) (string, error)
-			brief bool
 			then  func(id string)
 			state State
 		}{
 			"refused":   {says: fails(SendError{Verdict: Refused, Reason: "rejected"}), state: Failed},
-			"expired":   {says: fails(later), brief: true, state: Expired},
+			"expired":   {says: fails(later), state: Expired, then: func(id string) { timeIsOver(t, rdb, id) }},
 			"cancelled": {says: fails(later), state: Cancelled, then: func(id string) { _, _ = o.Cancel(t.Context(), id) }},
 		} {
 			p.say(c.says)
-			r := request()
-			if c.brief {
-				r.Campaign.Validity = campaigns.Duration(3 * time.Second)
-			}
-			pending, err := o.Send(t.Context(), r)
+			pending, err := o.Send(t.Context(), request())
 			require.NoError(t, err, name)
 			if c.then != nil {
 				require.Equal(t, Sending, <-pending.States())

@@ -28,6 +28,8 @@ type machine struct {
 	id string
 	to string
 	m  model
+
+	past []string // those that have held it
 }
 
 // run runs a script on the message, once or, as a Redis client may, twice: that
@@ -91,11 +93,12 @@ func (x *machine) suppressed() bool {
 }
 
 // hand draws a worker: mostly the one that holds the message, with the attempt
-// it should make or has made, else one that is mistaken.
+// it should make or has made, else one that is mistaken: one of its past, or a
+// stranger.
 func (x *machine) hand(made int) (holder, attempt string) {
 	holder = x.m.holder
 	if holder == "" || rapid.IntRange(0, 3).Draw(x.t, "mistaken holder") == 0 {
-		holder = "somebody else"
+		holder = rapid.SampledFrom(append(x.past, "somebody else")).Draw(x.t, "holder")
 	}
 	n := made
 	if rapid.IntRange(0, 3).Draw(x.t, "mistaken attempt") == 0 {
@@ -151,11 +154,20 @@ func (x *machine) settle() {
 	rolledBack := holder == x.m.holder && x.m.state == Queued && attempt == strconv.Itoa(x.m.attempts+1)
 	allowed := rolledBack || mine && (x.m.state == Sending || x.m.state == Unknown && enters != Unknown)
 	repeated := mine && x.m.state == enters && x.m.settled == token
-	answer := x.run(settleScript, nil, holder, attempt, string(to), reason, "scripted", "id", suppress)
+	id := ""
+	if to == Accepted {
+		id = "id"
+	}
+	answer := x.run(settleScript, nil, holder, attempt, string(to), reason, "scripted", id, suppress)
 	assert.Equal(x.t, allowed || repeated, answer.string(0) == "ok")
 	if !allowed {
+		if !repeated && x.m.provider == "" && (attempt == strconv.Itoa(x.m.attempts) ||
+			x.m.state == Queued && attempt == strconv.Itoa(x.m.attempts+1)) {
+			x.m.provider = id
+		}
 		return
 	}
+	x.m.provider = id
 	assert.Equal(x.t, string(enters), answer.string(2))
 	x.learn(reason, suppress)
 	x.m.attempts, x.m.settled, x.m.doubted = number(attempt), token, false
@@ -195,6 +207,8 @@ func (x *machine) retry() {
 			x.m.returned = holder
 			x.m.unsent(Cancelled)
 		}
+	case x.m.returned == holder && x.m.state == Queued && x.m.holder == "":
+		assert.Equal(x.t, "ok", answer.string(0), "given back already")
 	case allowed:
 		assert.Equal(x.t, "ok", answer.string(0))
 		x.m.state, x.m.holder, x.m.returned = Queued, "", holder
@@ -222,13 +236,19 @@ func (x *machine) report() {
 	to := rapid.SampledFrom([]State{Accepted, Delivered, Failed, Expired}).Draw(x.t, "to")
 	reason := rapid.SampledFrom([]string{"", "absent", ReasonOptedOut}).Draw(x.t, "reason")
 	suppress := x.drawSuppression()
-	x.twice(reportScript, []string{messageKey(x.id)}, x.id, string(to), reason, "id", x.o.unique(), suppress)
-	if x.m.attempts == 0 {
+	id := rapid.SampledFrom([]string{"id", "other"}).Draw(x.t, "provider's id")
+	x.twice(reportScript, []string{messageKey(x.id)}, x.id, string(to), reason, id, x.o.unique(), suppress)
+	x.learn(reason, suppress)
+	mine := x.m.provider == id && !slices.Contains([]State{Queued, Sending}, x.m.state)
+	if x.m.provider == "" && (!x.m.resent || to == Delivered) {
+		x.m.provider = id
+	}
+	if x.m.resent && (to == Failed || to == Expired) && !mine {
 		return
 	}
-	x.learn(reason, suppress)
 	if !x.m.state.Final() && x.m.state != to {
 		x.m.state, x.m.holder, x.m.doubted = to, "", false
+		x.m.attempts = max(x.m.attempts, 1)
 	}
 }
 
@@ -241,7 +261,7 @@ func (x *machine) lapse() {
 	}
 	holder := x.o.unique()
 	up := rapid.SampledFrom([]int{1, 1, 0}).Draw(x.t, "the provider is up")
-	answer := x.twice(claimScript, claimKeys(holder), messagePrefix, ratePrefix, holder, 60_000, 5, 5, glance, 1000, up, 0, 0)
+	answer := x.twice(claimScript, claimKeys(holder), messagePrefix, ratePrefix, holder, 60_000, 5, 5, glance, 1000, up, 0, 0, 0)
 	claimed, changed := answer.list(3), answer.list(4)
 	var changes []State
 	if x.m.doubted {
@@ -273,10 +293,20 @@ func (x *machine) lapse() {
 }
 
 func (x *machine) extend() {
-	answer, err := extendScript.Run(x.t.Context(), x.o.rdb, []string{outboxKey}, messagePrefix, 60_000, x.id, x.m.holder).Int()
+	ctx, holder := x.t.Context(), x.m.holder
+	if holder == "" || rapid.Bool().Draw(x.t, "a stranger extends") {
+		holder, _ = x.hand(0)
+	}
+	queue := outboxKey
+	if x.m.list {
+		queue = listKey
+	}
+	require.NoError(x.t, x.o.rdb.ZAddXX(ctx, queue, redis.Z{Score: 1, Member: x.id}).Err())
+	answer, err := extendScript.Run(ctx, x.o.rdb, []string{outboxKey}, messagePrefix, 60_000, x.id, holder).Int()
 	require.NoError(x.t, err)
-	held := x.m.holder != "" && x.m.queue()
-	assert.Equal(x.t, held, answer == 1 && x.m.holder != "")
+	held := holder == x.m.holder && x.m.queue()
+	assert.Equal(x.t, held, answer == 1, "still held")
+	assert.Equal(x.t, held, x.o.rdb.ZScore(ctx, queue, x.id).Val() > 1, "extended")
 }
 
 // timeOver is the end of the message's validity.
@@ -324,7 +354,10 @@ func (x *machine) forget() {
 		x.m.withdrawn = true
 	default:
 	}
-	x.m.doubted, x.m.counted = false, false
+	x.m.doubted = false
+	if x.m.state != Sending && x.m.state != Unknown {
+		x.m.counted = false
+	}
 	x.m.known = !x.m.opted
 }
 
@@ -332,6 +365,9 @@ func (x *machine) forget() {
 func (x *machine) check() {
 	ctx := x.t.Context()
 	x.m.ends()
+	if x.m.holder != "" && !slices.Contains(x.past, x.m.holder) {
+		x.past = append(x.past, x.m.holder)
+	}
 	m, err := x.o.Get(ctx, x.id)
 	require.NoError(x.t, err)
 	assert.Equal(x.t, x.m.state, m.State)
@@ -388,7 +424,7 @@ func TestTheStatesFollowTheModel(t *testing.T) {
 			steps[rapid.SampledFrom(names).Draw(rt, "step")]()
 			x.check()
 		}
-		if x.m.inLimits {
+		if x.m.inTotals {
 			left++
 		}
 		require.Equal(rt, left, segments(), "segments counted and not taken back")
@@ -427,7 +463,7 @@ func newMachine(rt *rapid.T, o *Outbox, to string) *machine {
 		require.Equal(rt, "ok", answer.string(0))
 	}
 	x := &machine{t: rt, o: o, id: m.ID, to: to, m: model{
-		state: Queued, holder: "first", list: r.List, resend: d.resend, counted: true, inLimits: true, known: true,
+		state: Queued, holder: "first", list: r.List, resend: d.resend, counted: true, inLimits: true, inTotals: true, known: true,
 	}}
 	if r.List {
 		x.m.holder = ""

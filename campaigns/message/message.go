@@ -27,8 +27,9 @@ import (
 // unknown instead of failed, expired or cancelled: it may have gone out.
 //
 // A delivery report on a message that is queued proves that it was taken at an
-// earlier try: it is not sent again. Where Redis lost its last writes, the
-// outcome of an attempt may find the message queued as before it: queued →
+// earlier try: it is not sent again. That one of two texts did not arrive is no end
+// where it may be the other that a report speaks of. Where Redis lost its last
+// writes, the outcome of an attempt may find the message queued as before it: queued →
 // accepted | failed | unknown.
 type State string
 

@@ -2,7 +2,7 @@ package message
 
 // arrows are all changes of state that may ever be seen in a history.
 var arrows = map[State][]State{
-	Queued:   {Sending, Cancelled, Expired, Accepted, Delivered, Failed, Unknown},
+	Queued:   {Sending, Cancelled, Expired, Accepted, Failed, Unknown},
 	Sending:  {Accepted, Failed, Queued, Unknown},
 	Accepted: {Delivered, Failed, Expired},
 	Unknown:  {Accepted, Delivered, Failed, Expired, Queued},
@@ -14,18 +14,20 @@ type model struct {
 	holder    string
 	attempts  int
 	list      bool
-	withdrawn bool // not to be sent any more, where it is not out
-	late      bool // its time is over
-	resend    bool // to be sent once more where nobody knows what became of it
-	doubted   bool // unknown, and that will happen
-	resent    bool // it has happened
-	counted   bool // against the limits, and known to be
-	inLimits  bool // what the limits say
-	opted     bool // the person has opted out
-	learnt    bool // the provider has said so
-	suppress  bool // the provider has said that texts to the number will go on failing
-	known     bool // whom it goes to is known by pseudonym
-	released  bool // its sender was
+	withdrawn bool   // not to be sent any more, where it is not out
+	late      bool   // its time is over
+	resend    bool   // to be sent once more where nobody knows what became of it
+	doubted   bool   // unknown, and that will happen
+	resent    bool   // it has happened
+	counted   bool   // against the limits, and known to be
+	inLimits  bool   // what the limits of the person say
+	inTotals  bool   // what those of all say
+	provider  string // the provider's id
+	opted     bool   // the person has opted out
+	learnt    bool   // the provider has said so
+	suppress  bool   // the provider has said that texts to the number will go on failing
+	known     bool   // whom it goes to is known by pseudonym
+	released  bool   // its sender was
 	forgotten bool
 	settled   string // by whom, at which attempt, to what
 	ended     string // by whom it was found not to be sent
@@ -37,7 +39,10 @@ func (m *model) unsent(s State) {
 	if m.resent {
 		s = Unknown
 	} else if m.counted {
-		m.counted, m.inLimits = false, false
+		m.counted, m.inTotals = false, false
+		if m.known {
+			m.inLimits = false
+		}
 	}
 	m.state = s
 }
@@ -46,7 +51,7 @@ func (m *model) unsent(s State) {
 // of the message.
 func (m *model) ends() {
 	if m.forgotten && m.state.Final() {
-		m.known = false
+		m.known, m.counted = false, false
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"deflectd/campaigns"
 )
 
-// paced keeps when the provider was given texts.
+// paced keeps when the provider was given the texts it took.
 type paced struct {
 	provider
 	timesMu sync.Mutex
@@ -22,10 +22,14 @@ type paced struct {
 }
 
 func (p *paced) Send(ctx context.Context, t Text) (string, error) {
-	p.timesMu.Lock()
-	p.times = append(p.times, time.Now())
-	p.timesMu.Unlock()
-	return p.provider.Send(ctx, t)
+	at := time.Now()
+	id, err := p.provider.Send(ctx, t)
+	if err == nil {
+		p.timesMu.Lock()
+		p.times = append(p.times, at)
+		p.timesMu.Unlock()
+	}
+	return id, err
 }
 
 func (p *paced) since(from time.Time) (n int, last time.Time) {
@@ -205,16 +209,18 @@ func TestAClaimPrefersLiveTexts(t *testing.T) {
 		pending, err := o.Send(t.Context(), r)
 		require.NoError(t, err)
 		lists = append(lists, pending.Message().ID)
+		at := float64(time.Now().UnixMilli() - 60_000 + int64(i)) // Redis orders those of one millisecond by name
+		require.NoError(t, rdb.ZAdd(t.Context(), listKey, z(at, lists[i])).Err())
 		id := fmt.Sprintf("live%d", i)
 		require.NoError(t, rdb.Copy(t.Context(), messageKey(lists[0]), messageKey(id), 0, true).Err())
 		require.NoError(t, rdb.HDel(t.Context(), messageKey(id), "list").Err())
-		require.NoError(t, rdb.ZAdd(t.Context(), outboxKey, z(float64(time.Now().UnixMilli()-1000+int64(i)), id)).Err())
+		require.NoError(t, rdb.ZAdd(t.Context(), outboxKey, z(at, id)).Err())
 		live = append(live, id)
 	}
 	claim := func(room, roomForLists int, pace int64) (ids []string, answer reply) {
 		holder := o.unique()
 		answer, err := o.run(t.Context(), claimScript, "test", claimKeys(holder), messagePrefix, ratePrefix, holder, 60_000,
-			room, roomForLists, glance, 1000, 1, pace, 0)
+			room, roomForLists, glance, 1000, 1, pace, 0, 0)
 		require.NoError(t, err)
 		for i := range answer.list(3) {
 			ids = append(ids, answer.list(3).list(i).string(0))
@@ -240,4 +246,27 @@ func TestAClaimPrefersLiveTexts(t *testing.T) {
 	for i := 1; i < len(scores); i++ {
 		assert.InDelta(t, 1000, scores[i]-scores[i-1], 1)
 	}
+}
+
+// Redis' clock is set back by an hour: what was said of a sender's pace by the
+// clock that was ahead moves as far.
+func TestAClockThatIsSetBackSilencesNoSender(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.TextsPerSecond = 0.1 })
+	then := rdb.Time(t.Context()).Val().Add(time.Hour).UnixMilli()
+	pace := fmt.Sprintf("%d %d", (then-1)*1000, then)
+	require.NoError(t, rdb.Set(t.Context(), rateKey("Acme"), pace, 0).Err())
+	pending, err := o.Send(t.Context(), request())
+	require.NoError(t, err)
+	assert.Equal(t, []State{Sending, Accepted}, states(t, pending))
+	// The pace itself holds.
+	pending, err = o.Send(t.Context(), request())
+	require.NoError(t, err)
+	id := pending.Message().ID
+	require.Eventually(t, func() bool { return rdb.HGet(t.Context(), messageKey(id), "holder").Val() == "" }, patience, time.Millisecond)
+	slot, err := rdb.HGet(t.Context(), messageKey(id), "slot").Int64()
+	require.NoError(t, err)
+	assert.Less(t, slot, then-time.Hour.Milliseconds()+time.Minute.Milliseconds())
+	assert.Len(t, p.texts(), 1)
 }

@@ -167,7 +167,21 @@ func newOutbox(t testing.TB, rdb redis.UniversalClient, p Provider, change ...fu
 	}
 	x, err := NewOutbox(o)
 	require.NoError(t, err)
+	t.Cleanup(func() { ended(x) })
 	return x
+}
+
+// ended ends what an outbox that was never run has begun, before its Redis goes.
+func ended(o *Outbox) {
+	o.mu.Lock()
+	closed := o.closed
+	o.closed = true
+	o.mu.Unlock()
+	if !closed {
+		close(o.draining)
+		o.cutShort()
+	}
+	o.wg.Wait()
 }
 
 // running runs an outbox until the end of the test, or until stop is called.

@@ -8,8 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"deflectd/campaigns"
 )
 
 // Every script runs twice each time, and what is heard is what it answers the
@@ -85,10 +83,12 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 	hand(t, answer, refused)
 	wants(t, o, withdrawn, Cancelled)
 
-	brief := request()
-	brief.Campaign.Validity = campaigns.Duration(3 * time.Second)
-	expired := send(o, brief)
+	pending = begin(o, request())
+	expired := pending.Message().ID
 	hand(t, answer, later)
+	require.Equal(t, Sending, <-pending.States())
+	require.Equal(t, Queued, <-pending.States())
+	timeIsOver(t, rdb, expired)
 	wants(t, o, expired, Expired)
 
 	count := map[State]float64{}

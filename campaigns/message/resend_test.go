@@ -83,10 +83,11 @@ func TestADeadWorkersTextIsSentOnceMore(t *testing.T) {
 	dead := newOutbox(t, rdb, &provider{answer: func(context.Context, Text) (string, error) {
 		<-release
 		return "late", nil
-	}}, func(o *Options) { o.Lease, o.ResendAfter = 50*time.Millisecond, 50*time.Millisecond })
+	}}, func(o *Options) { o.ResendAfter = 50 * time.Millisecond })
 	pending, err := dead.Send(t.Context(), resendable())
 	require.NoError(t, err)
 	wants(t, dead, pending.Message().ID, Sending)
+	leaseIsOver(t, rdb, pending.Message().ID)
 	p := &provider{}
 	o := newOutbox(t, rdb, p)
 	running(t, o)
@@ -174,6 +175,53 @@ func TestNobodyKnowsOfOneThatWasToBeSentOnceMore(t *testing.T) {
 			require.NoError(t, o.Report(t.Context(), Report{Message: id, State: Delivered}))
 			wants(t, o, id, Delivered)
 			assert.Len(t, p.texts(), 2)
+		})
+	}
+}
+
+// Each of the two texts has reports of its own. That the first did not arrive is
+// not what became of the message, however late it is said; what it says of the
+// person is learnt.
+func TestThatOneTextDidNotArriveSaysNothingOfTheOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		second error
+		known  bool // the provider's id of the second text
+	}{"taken": {nil, true}, "unknown": {errDoubt, false}} {
+		t.Run(name, func(t *testing.T) {
+			rdb := connect(t, startRedis(t))
+			answers := make(chan error)
+			p := &provider{answer: func(context.Context, Text) (string, error) { return "second", <-answers }}
+			o := newOutbox(t, rdb, p, guarded(t, rdb, home()), func(o *Options) { o.ResendAfter = time.Millisecond })
+			running(t, o)
+			pending, err := o.Send(t.Context(), resendable())
+			require.NoError(t, err)
+			id := pending.Message().ID
+			hand(t, answers, errDoubt)
+			require.Eventually(t, func() bool { return len(p.texts()) == 2 }, patience, time.Millisecond)
+			report := func(s State, provider string) {
+				t.Helper()
+				require.NoError(t, o.Report(t.Context(), Report{Message: id, State: s, Reason: ReasonOptedOut, ProviderID: provider}))
+			}
+			report(Failed, "first")
+			assert.Equal(t, Sending, wants(t, o, id, Sending).State)
+			_, err = o.opts.OptOuts.Get(t.Context(), caller)
+			require.NoError(t, err)
+			hand(t, answers, c.second)
+			want := Accepted
+			if !c.known {
+				want = Unknown
+			}
+			wants(t, o, id, want)
+			report(Failed, "first")
+			report(Expired, "first")
+			assert.Equal(t, want, wants(t, o, id, want).State)
+			if c.known {
+				report(Failed, "second")
+				wants(t, o, id, Failed)
+				return
+			}
+			report(Delivered, "second")
+			wants(t, o, id, Delivered)
 		})
 	}
 }

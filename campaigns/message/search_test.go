@@ -124,6 +124,21 @@ func TestSearchWithinOneMillisecond(t *testing.T) {
 	}
 }
 
+// timeIsOver ends the validity of a message that is queued, of no list.
+func timeIsOver(t testing.TB, rdb redis.UniversalClient, id string) {
+	t.Helper()
+	require.NoError(t, rdb.HSet(t.Context(), messageKey(id), "expires", 1).Err())
+	require.NoError(t, rdb.ZAddXX(t.Context(), outboxKey, z(1, id)).Err())
+}
+
+// leaseIsOver has others take up messages, of no list.
+func leaseIsOver(t testing.TB, rdb redis.UniversalClient, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		require.NoError(t, rdb.ZAddXX(t.Context(), outboxKey, z(1, id)).Err())
+	}
+}
+
 func z(score float64, id string) redis.Z { return redis.Z{Score: score, Member: id} }
 
 // ahead is a Redis whose clock is ahead of this machine's.

@@ -162,3 +162,32 @@ func TestReportsRepeatAndComeInAnyOrder(t *testing.T) {
 	require.ErrorIs(t, o.Report(t.Context(), Report{Message: "nosuch", State: Delivered}), ErrNotFound)
 	require.Error(t, o.Report(t.Context(), Report{Message: id, State: Queued}))
 }
+
+// Redis has lost the write that an attempt began, and the worker died: the
+// provider knows the text, so that it is not sent again.
+func TestAReportProvesAnAttemptThatRedisHasLost(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	p := &provider{}
+	o := newOutbox(t, rdb, p, guarded(t, rdb, home()))
+	listed := request()
+	listed.List = true
+	send := func() string {
+		pending, err := o.Send(t.Context(), listed)
+		require.NoError(t, err)
+		return pending.Message().ID
+	}
+	arrived, refused := send(), send()
+	require.NoError(t, o.Report(t.Context(), Report{Message: arrived, State: Delivered, ProviderID: "theirs"}))
+	require.NoError(t, o.Report(t.Context(), Report{Message: refused, State: Failed, Reason: ReasonOptedOut}))
+	m := wants(t, o, arrived, Delivered)
+	assert.Equal(t, []State{Queued, Accepted, Delivered}, history(m))
+	assert.Equal(t, 1, m.Attempts)
+	assert.Equal(t, "theirs", m.ProviderID)
+	wants(t, o, refused, Failed)
+	_, err := o.opts.OptOuts.Get(t.Context(), caller)
+	require.NoError(t, err)
+	for _, key := range []string{outboxKey, listKey, queuedKey} {
+		assert.Zero(t, rdb.ZCard(t.Context(), key).Val())
+	}
+	assert.Empty(t, p.texts())
+}

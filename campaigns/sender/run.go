@@ -8,15 +8,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"deflectd/campaigns"
 	"deflectd/campaigns/phone"
 )
 
 const (
-	defaultRefresh = 30 * time.Second
-	retryRefresh   = time.Second           // while Redis is away
-	gather         = 20 * time.Millisecond // notices that come together are one
 	// settleTime is for how long after it was begun something may still happen
 	// to a number at the provider, though deflectd had no answer.
 	settleTime = 5 * time.Minute
@@ -30,43 +26,9 @@ func (s *Senders) Run(ctx context.Context) error {
 	defer beside.Wait()
 	beside.Go(func() { s.tend(ctx) })
 
-	pubsub := s.o.Redis.Subscribe(ctx, keyNotices)
-	defer func() { _ = pubsub.Close() }()
-	notices := pubsub.Channel(redis.WithChannelSize(1))
-
-	var lost, soon bool
-	next := time.NewTimer(0)
-	defer next.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-notices:
-			if !soon {
-				soon = true
-				next.Reset(gather)
-			}
-			continue
-		case <-next.C:
-		}
-		soon = false
-		if err := s.refresh(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if !lost {
-				s.o.Logger.ErrorContext(ctx, "senders cannot be read, going on with those in memory", "error", err)
-			}
-			lost = true
-			next.Reset(retryRefresh)
-			continue
-		}
-		if lost {
-			s.o.Logger.InfoContext(ctx, "senders can be read again")
-		}
-		lost = false
-		next.Reset(s.o.Refresh)
-	}
+	return campaigns.Fresh{
+		Redis: s.o.Redis, Notices: keyNotices, Every: s.o.Refresh, What: "senders", Read: s.refresh, Logger: s.o.Logger,
+	}.Run(ctx)
 }
 
 // refresh reads the store and swaps what is in memory.

@@ -44,9 +44,6 @@ type Senders struct {
 // New makes Senders. Until Run has read the store (Ready) nothing comes from
 // anything.
 func New(o Options) *Senders {
-	if o.Refresh <= 0 {
-		o.Refresh = defaultRefresh
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -177,7 +177,7 @@ func (n *redisNode) ask(ctx context.Context, command ...string) (string, error) 
 		return "", fmt.Errorf("reach redis: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return "", fmt.Errorf("ask redis: %w", err)
 	}
 	// An array of bulk strings (the Redis serialization protocol).

@@ -11,7 +11,9 @@
 -- no slot left, of which live ones claimed at the same time have the first.
 -- Repeated for the same holder it answers the same: the answer is kept for as
 -- long as the lease, without what it says of people. What was claimed and nobody
--- heard of is due again then.
+-- heard of is due again then. Where the same holder has asked before and nobody
+-- has heard the answer, that earlier request may be run yet: it must not take what
+-- nobody hears of, so that an answer is kept also where nothing was taken.
 --
 -- KEYS  1 service switch  2 the answer to this holder
 -- ARGV  1 prefix of message keys  2 prefix of the rates of senders (all in the
@@ -19,13 +21,14 @@
 --       6 how many of lists among them  7 how many to look at in each lane
 --       8 put off by (ms)  9 is the provider to be bothered? 1 : 0
 --       10 µs between two texts of a sender, 0 for no limit  11 how much sooner
---       one may go (µs)
+--       one may go (µs)  12 has this holder asked before? 1 : 0
 -- Answers {ms until the next is due or -1, is more due that there is room for?
 --          1 : 0, is more due than there was room for? 1 : 0,
 --          {claimed: id, to, originator, text, encoding, campaign, call, test,
 --           attempts, list} …,
---          {changed: id, state, cause, campaign, call, test} …}
-local function answer(wait, again, backlog, ids, changed)
+--          {changed: id, state, cause, campaign, call, test} …,
+--          was anything put off, for nothing can go out? 1 : 0}
+local function answer(wait, again, backlog, ids, changed, off)
   local claimed = {}
   for _, id in ipairs(ids) do
     local m = redis.call('HMGET', ARGV[1] .. id, 'to', 'originator', 'text', 'encoding', 'campaign', 'call', 'test',
@@ -34,7 +37,7 @@ local function answer(wait, again, backlog, ids, changed)
       claimed[#claimed + 1] = { id, m[1], m[2], m[3], m[4], m[5] or '', m[6] or '', m[7] or '', m[8], m[9] or '' }
     end
   end
-  return { wait, again, backlog, claimed, changed }
+  return { wait, again, backlog, claimed, changed, off }
 end
 
 local known = redis.call('GET', KEYS[2])
@@ -45,6 +48,7 @@ local at = clock()
 local held = ARGV[9] == '0' or redis.call('GET', KEYS[1]) == 'off'
 local interval, burst = tonumber(ARGV[10]), tonumber(ARGV[11])
 local ids, changed, paces = {}, {}, {}
+local wait, again, backlog, off = -1, 0, 0, 0
 
 local function tell(message, id, state, cause)
   local r = redis.call('HMGET', message, 'campaign', 'call', 'test')
@@ -97,6 +101,7 @@ local function look(queue, found, room)
       tell(message, id, unsent(message, id, at, 'expired', 'validity_over'), 'validity_over')
       leave(id)
     elseif held then
+      off = 1
       redis.call('ZADD', queue, math.min(at + ARGV[8], expires), id)
     elseif room <= 0 then
       passed = passed + 1
@@ -115,7 +120,6 @@ local function look(queue, found, room)
   return passed
 end
 
-local wait, again, backlog = -1, 0, 0
 -- finish keeps what is known of a queue after it was looked at.
 local function finish(queue, found, passed)
   if passed > 0 then
@@ -140,7 +144,7 @@ finish(LIVE, found, look(LIVE, found, tonumber(ARGV[5])))
 found = due(LISTS)
 finish(LISTS, found, look(LISTS, found, math.min(tonumber(ARGV[6]), ARGV[5] - #ids)))
 
-if #ids > 0 or #changed > 0 then
-  redis.call('SET', KEYS[2], cjson.encode({ wait, again, backlog, ids, changed }), 'PX', ARGV[4])
+if #ids > 0 or #changed > 0 or ARGV[12] == '1' then
+  redis.call('SET', KEYS[2], cjson.encode({ wait, again, backlog, ids, changed, off }), 'PX', ARGV[4])
 end
-return answer(wait, again, backlog, ids, changed)
+return answer(wait, again, backlog, ids, changed, off)

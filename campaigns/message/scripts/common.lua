@@ -23,7 +23,8 @@ local FINAL = { delivered = true, failed = true, expired = true, cancelled = tru
 
 -- change writes the state a message enters, when and why, and any further
 -- fields, to its record. One whose person was forgotten loses the pseudonym in
--- the end: until then the provider may say that they have opted out.
+-- the end, and what it has counted: until then the provider may say that they
+-- have opted out, or that it did not go out.
 local function change(message, at, state, cause, ...)
   local n = redis.call('HINCRBY', message, 'changes', 1)
   if n > MAX_CHANGES then
@@ -32,7 +33,7 @@ local function change(message, at, state, cause, ...)
   redis.call('HSET', message, 'state', state, 'updated', at,
     'change:' .. n, at .. ' ' .. state .. ' ' .. cause, ...)
   if FINAL[state] and redis.call('HEXISTS', message, 'forgotten') == 1 then
-    redis.call('HDEL', message, 'person')
+    redis.call('HDEL', message, 'person', 'prefix', 'counted')
   end
 end
 

@@ -2,7 +2,8 @@
 -- behind common.lua and what the packages optout and guard have for scripts.
 
 -- unsent ends a message that does not go out, in the state it is given, and takes
--- back what it counted against the limits. One that was being sent for the second
+-- back what it counted against the limits (those of a person who was forgotten may
+-- be gone). One that was being sent for the second
 -- time may have gone out the first time, nobody knows: it is unknown again, and
 -- goes on counting. Answers the state it has entered.
 local function unsent(message, id, at, state, cause, ...)
@@ -10,7 +11,7 @@ local function unsent(message, id, at, state, cause, ...)
   if r[1] then
     state = 'unknown'
   elseif r[2] == '1' then
-    guard_uncount(r[3], r[4], r[5], tonumber(r[6]), id, tonumber(r[7]))
+    guard_uncount(r[3] or '', r[4] or '', r[5], tonumber(r[6]), id, tonumber(r[7]))
     redis.call('HSET', message, 'counted', '')
   end
   change(message, at, state, cause, 'reason', cause, ...)

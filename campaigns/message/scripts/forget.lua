@@ -4,7 +4,9 @@
 -- What says whom it went to is gone then, and so is where the link leads; the
 -- link stays as one that has expired. The pseudonym stays with a message that
 -- the provider may still report on, so that an opt-out is heard, and goes when
--- that one is final; who has opted out already leaves none behind.
+-- that one is final; who has opted out already leaves none behind. What one that
+-- may not have gone out has counted against the limits of its campaign, of its
+-- range of numbers and of the service is known until it is final, to be taken back.
 -- Repeated for the same request it answers the same.
 --
 -- KEYS  1 index of the number
@@ -33,7 +35,10 @@ for i = 5, #ARGV do
     if state ~= 'sending' then
       leave(id)
     end
-    redis.call('HDEL', message, 'to', 'text', 'url', 'originator', 'prefix', 'counted')
+    redis.call('HDEL', message, 'to', 'text', 'url', 'originator')
+    if state ~= 'sending' and state ~= 'unknown' then
+      redis.call('HDEL', message, 'prefix', 'counted')
+    end
     if FINAL[state] or ((r[9] or '') ~= '' and optout_has(r[9])) then
       redis.call('HDEL', message, 'person')
     end

@@ -4,7 +4,11 @@
 --   accepted | unknown         → delivered | failed | expired
 --   sending | queued           → accepted → delivered | failed | expired
 -- A report proves that a message queued for another try was taken the first
--- time: it is not tried again. A message never tried has no report.
+-- time: it is not tried again. So it is where no attempt is known: Redis has lost
+-- its last writes, the one of the attempt among them.
+-- Of a message that was sent a second time, each text has reports of its own. That
+-- one did not arrive says nothing of the other: it counts only where it is known,
+-- by the provider's id, to be of the second one.
 -- What it says of the number is learnt in any state.
 -- Repeated for the same request it answers the same, for as long as nothing
 -- else happened to the message.
@@ -17,16 +21,14 @@
 --          campaign, test, was it taken only now? 1 : 0}
 --       | {'stale', is an opt-out new? 1 : 0} | {'missing'}
 local r = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'created', 'campaign', 'test', 'provider_id',
-  'updated', 'report', 'taken')
+  'updated', 'report', 'taken', 'resent')
 local state, attempts, created = r[1], tonumber(r[2]), tonumber(r[3])
 if not created then
   return { 'missing' }
 end
-if attempts == 0 then
-  return { 'stale', 0 }
-end
 local at = clock()
-if (r[6] or '') == '' and ARGV[4] ~= '' then
+local known = r[6] or ''
+if known == '' and ARGV[4] ~= '' and (not r[10] or ARGV[2] == 'delivered') then
   redis.call('HSET', KEYS[1], 'provider_id', ARGV[4])
 end
 local new = learn(KEYS[1], at, ARGV[3], tonumber(ARGV[6]), ARGV[5])
@@ -35,6 +37,13 @@ if r[8] == ARGV[5] and state == ARGV[2] then -- taken already
 end
 if FINAL[state] or state == ARGV[2] then
   return { 'stale', new }
+end
+if r[10] and (ARGV[2] == 'failed' or ARGV[2] == 'expired')
+  and (state == 'queued' or state == 'sending' or known == '' or known ~= ARGV[4]) then
+  return { 'stale', new }
+end
+if attempts == 0 then
+  redis.call('HSET', KEYS[1], 'attempts', 1)
 end
 local taken = 0
 if state ~= 'accepted' and state ~= 'unknown' and ARGV[2] ~= 'accepted' then
