@@ -86,6 +86,9 @@ func TestTheQueueIsLeftAloneWhileNothingCanGoOut(t *testing.T) {
 	}
 	require.NoError(t, store.SetService(t.Context(), false))
 	l := looper{Outbox: o}
+	l.rest(reply{int64(0), int64(1), int64(0), []any{}, []any{}, int64(1)}, false)
+	assert.False(t, l.next.IsZero(), "also where there is more to be looked at")
+	l.next = time.Time{}
 	looks := func() (n int) {
 		t.Helper()
 		for {

@@ -303,7 +303,7 @@ func TestRedisAwayOrFrozenMeansNoText(t *testing.T) {
 }
 
 func TestRedisRestartedLosesAndDoublesNothing(t *testing.T) {
-	r := ownRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	r := ownRedis(t, "--appendonly", "yes", "--appendfsync", "no")
 	rdb := connect(t, r)
 	p := &provider{answer: func(context.Context, Text) (string, error) {
 		time.Sleep(20 * time.Millisecond)

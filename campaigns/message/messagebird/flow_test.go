@@ -41,7 +41,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	var h house
 	var err error
-	h.redis, err = lab.StartTestRedis(t.Context(), t.TempDir(), "--appendonly", "yes", "--appendfsync", "always")
+	h.redis, err = lab.StartTestRedis(t.Context(), t.TempDir(), "--appendonly", "yes", "--appendfsync", "no")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.redis.Stop() })
 	h.provider, err = lab.StartProvider()
