@@ -83,10 +83,11 @@ func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswe
 		return nil, problem(http.StatusConflict, "the campaign is switched off; a test can be sent").because("campaign_disabled")
 	}
 	request.Campaign = c
+	known := s.Senders.Ready() // as it was before they are asked
 	pending, err := s.Outbox.Send(ctx, request)
 	switch {
-	case errors.Is(err, message.ErrNoSender) && !s.Senders.Ready():
-		// Just started: whether there is one is not known yet.
+	case errors.Is(err, message.ErrNoSender) && !known:
+		// Just started: whether there is one was not known yet.
 		return nil, fmt.Errorf("look for a sender: %w", sender.ErrStore)
 	case err != nil:
 		return nil, err
