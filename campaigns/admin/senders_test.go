@@ -96,10 +96,11 @@ func TestObtainingTwiceWithOneKey(t *testing.T) {
 func TestSendersThatAreRefused(t *testing.T) {
 	f := newFixture(t)
 	for body, place := range map[string]string{
-		`{}`:                                                           "/number",
-		`{"number":"","country":"US"}`:                                 "/number",
-		`{"number":"12","country":"US"}`:                               "/number",
-		`{"number":"Acme","country":"US"}`:                             "/number",
+		`{}`:                               "/number",
+		`{"number":"","country":"US"}`:     "/number",
+		`{"number":"12","country":"US"}`:   "/number",
+		`{"number":"Acme","country":"US"}`: "/number",
+
 		`{"number":"` + numberToLet + `","country":"us"}`:              "/country",
 		`{"number":"` + numberToLet + `","country":"GB"}`:              "/country",
 		`{"number":"` + numberToLet + `"}`:                             "/country",
