@@ -8,10 +8,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// DefaultRefresh is how often what is in memory is read again though nobody told of
+// a change.
+const DefaultRefresh = 30 * time.Second
+
 const (
-	defaultRefresh = 30 * time.Second
-	retryRefresh   = time.Second           // while Redis is away
-	gather         = 20 * time.Millisecond // notices that come together, as of a whole file applied, are one
+	retryRefresh = time.Second           // while Redis is away
+	gather       = 20 * time.Millisecond // notices that come together, as of a whole file applied, are one
 )
 
 // Fresh keeps in memory what is in Redis: it is read at once, whenever a change
@@ -20,7 +23,7 @@ const (
 type Fresh struct {
 	Redis   redis.UniversalClient
 	Notices string        // the channel on which changes are told
-	Every   time.Duration // between reads that nobody asked for; 30 s when zero
+	Every   time.Duration // between reads that nobody asked for; DefaultRefresh when zero
 	What    string        // what it is, in the log
 	Read    func(context.Context) error
 	Logger  *slog.Logger
@@ -30,7 +33,7 @@ type Fresh struct {
 // read last stays.
 func (f Fresh) Run(ctx context.Context) error {
 	if f.Every <= 0 {
-		f.Every = defaultRefresh
+		f.Every = DefaultRefresh
 	}
 	pubsub := f.Redis.Subscribe(ctx, f.Notices)
 	defer func() { _ = pubsub.Close() }()

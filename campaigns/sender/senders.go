@@ -26,7 +26,7 @@ type Options struct {
 	Configured string        // sms.originator; "" for none
 	Numbers    Numbers       // the provider that lets numbers
 	Campaigns  Campaigns     // to say which of them a release stops
-	Refresh    time.Duration // between full reads; 30 s by default
+	Refresh    time.Duration // between full reads; campaigns.DefaultRefresh when zero
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 }
@@ -46,6 +46,9 @@ type Senders struct {
 func New(o Options) *Senders {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Refresh <= 0 {
+		o.Refresh = campaigns.DefaultRefresh
 	}
 	s := &Senders{o: o}
 	s.now.Store(s.unread())
