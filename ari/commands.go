@@ -61,11 +61,13 @@ const (
 	verbApplication verb = "application"
 	verbFilter      verb = "filter"
 	verbBeat        verb = "heartbeat"
+	verbSound       verb = "sound"
 )
 
 var verbs = []verb{
 	verbAnswer, verbPlay, verbStop, verbSet, verbVariable, verbContinue, verbHangup,
 	verbChannel, verbPlayback, verbInfo, verbApplication, verbFilter, verbBeat,
+	verbSound,
 }
 
 const (
@@ -169,11 +171,12 @@ func refusal(v verb, res *http.Response) error {
 }
 
 // measure feeds the histogram and the smoothed latency, that with commands
-// alone which were sent while this session was ready. Two that end at the same
-// moment may lose one of the two updates, which does not matter.
+// alone which were sent while this session was ready, and which are a call's: to
+// look for a sound is to read folders. Two that end at the same moment may lose one
+// of the two updates, which does not matter.
 func (c *Client) measure(v verb, took time.Duration, session uint64) {
 	c.m.commands[v].Observe(took.Seconds())
-	if session == 0 || session != c.serving.Load() {
+	if session == 0 || session != c.serving.Load() || v == verbSound {
 		return
 	}
 	const weight = 8

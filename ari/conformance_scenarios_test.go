@@ -24,6 +24,7 @@ var scenarios = []struct {
 	{"play is stopped at once", playStoppedAtOnce},
 	{"play is interrupted by hangup", playInterrupted},
 	{"sound is missing", soundMissing},
+	{"sounds that are there", soundsThere},
 	{"keys before, during and after a prompt", keys},
 	{"caller cancels before answer", cancelled},
 	{"continue, never answered", continueUnanswered},
@@ -155,6 +156,21 @@ func soundMissing(r *rig) {
 	r.expect(ch, "playback done")
 	r.play(ch, second, "sound:no/such/sound")
 	r.expect(ch, "playback failed")
+}
+
+func soundsThere(r *rig) {
+	r.connect()
+	all := ari.NewSounds(r.client)
+	for name, want := range map[string]bool{
+		second: true, "lab/minute": true, "sound:no/such/sound": false, "second": false, "lab": false,
+		// What lies in a folder that is no language's is taken for one of a
+		// language: so Asterisk finds it when it is to be played.
+		"sound:en/lab/second": true, "de/lab/second": false,
+	} {
+		known, err := all.Sound(r.ctx, name)
+		require.NoError(r.t, err)
+		assert.Equal(r.t, want, known, name)
+	}
 }
 
 func keys(r *rig) {

@@ -39,6 +39,18 @@ type Campaign struct {
 	// Warnings are what can be saved and may not be meant. They are made for
 	// each answer of the API, never stored, and ignored where they are sent.
 	Warnings []Problem `json:"warnings,omitempty" readOnly:"true" doc:"What works but may not be meant, such as a character that makes the text longer."`
+	// Texts are counted for each answer of the API, like Warnings.
+	Texts *Texts `json:"texts,omitempty" readOnly:"true" doc:"What became of its texts lately, in lists and where it is read by itself; absent where that cannot be said at the moment."`
+}
+
+// Texts are the texts of a campaign in the last days, and what became of them.
+// Tests are not among them.
+type Texts struct {
+	Days      int   `json:"days" doc:"How many days they are of: UTC, today among them."`
+	Sent      int64 `json:"sent" doc:"How many the provider took."`
+	Delivered int64 `json:"delivered" doc:"How many of them arrived."`
+	Failed    int64 `json:"failed" doc:"How many could not be sent or delivered."`
+	Unknown   int64 `json:"unknown" doc:"Of how many it is not known whether they were sent."`
 }
 
 // Interaction is the visual flow the link opens.

@@ -9,7 +9,8 @@ import (
 
 // The words of a campaign's fields.
 const (
-	KindService = "service" // a text that answers what the caller asked for
+	KindService   = "service"   // a text that answers what the caller asked for
+	KindMarketing = "marketing" // one that advertises: only at the hours for that, and it says how to opt out
 
 	CallerIDPlain = "plain" // the caller's number is in the interaction URL
 	CallerIDNone  = "none"  // it is not

@@ -38,9 +38,15 @@ func (w withRedis) Run() int {
 // connect is a client to an empty Redis.
 func connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
+	return dial(t, 10*time.Second)
+}
+
+// dial is a client to an empty Redis that waits so long for an answer.
+func dial(t testing.TB, patience time.Duration) redis.UniversalClient {
+	t.Helper()
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1,
-		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
+		DialTimeout: 200 * time.Millisecond, ReadTimeout: patience,
 	})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	require.NoError(t, server.Flush(t.Context()))

@@ -22,7 +22,7 @@ var errRecord = errors.New("not a record of a campaign")
 func encode(c *Campaign) ([]byte, error) {
 	plain := *c
 	plain.Version, plain.CreatedAt, plain.UpdatedAt, plain.DeletedAt = 0, time.Time{}, time.Time{}, nil
-	plain.Warnings = nil
+	plain.Warnings, plain.Texts = nil, nil
 	if plain.DNIS == nil {
 		plain.DNIS = []string{} // the scripts expect a list
 	}
@@ -58,4 +58,15 @@ func decode(raw string) (record, error) {
 	r.newer = r.newer || !r.campaign.understood()
 	r.campaign.setFacts(version, created, updated, deleted)
 	return r, nil
+}
+
+func (c *Campaign) setFacts(version, created, updated, deleted int64) {
+	c.Version = version
+	c.CreatedAt = time.UnixMilli(created).UTC()
+	c.UpdatedAt = time.UnixMilli(updated).UTC()
+	c.DeletedAt = nil
+	if deleted != 0 {
+		t := time.UnixMilli(deleted).UTC()
+		c.DeletedAt = &t
+	}
 }

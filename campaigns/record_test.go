@@ -37,7 +37,7 @@ func TestRecordsOfTheFirstVersion(t *testing.T) {
 	written, err := s.Written(t.Context(), "billing")
 	require.NoError(t, err)
 	written.Offer.OptOut = "9"
-	require.NoError(t, s.Replace(t.Context(), written, 3))
+	require.NoError(t, s.Replace(t.Context(), written, Write{Version: 3}))
 	c, err = s.Get(t.Context(), "billing")
 	require.NoError(t, err)
 	require.Equal(t, "9", c.Offer.OptOut)
@@ -56,10 +56,10 @@ func TestLimitsReachTheCalls(t *testing.T) {
 	c.Text = "{name}: {link}"
 	require.NoError(t, c.Validate(rules))
 	c.Warnings = []Problem{{Pointer: "/text", Message: "is odd"}}
-	require.NoError(t, s.Create(t.Context(), c, ""))
+	require.NoError(t, s.Create(t.Context(), c, "", ""))
 
 	plain := sample("b", "+18005550101")
-	require.NoError(t, s.Create(t.Context(), plain, ""))
+	require.NoError(t, s.Create(t.Context(), plain, "", ""))
 
 	d := run(t, rdb, DirectoryOptions{})
 	eventually(t, d.Ready)
@@ -79,7 +79,7 @@ func TestLimitsReachTheCalls(t *testing.T) {
 // A word that this version does not know may be what forbids a text.
 func TestNewWordsDisable(t *testing.T) {
 	for name, change := range map[string]func(m map[string]any){
-		"kind":       func(m map[string]any) { m["kind"] = "marketing" },
+		"kind":       func(m map[string]any) { m["kind"] = "survey" },
 		"shadow":     func(m map[string]any) { m["shadow"] = true },
 		"hours":      func(m map[string]any) { m["hours"] = map[string]any{"timezone": "America/New_York"} },
 		"caller id":  func(m map[string]any) { m["interaction"].(map[string]any)["caller_id"] = "token" },

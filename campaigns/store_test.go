@@ -15,7 +15,7 @@ func TestCreateAndGet(t *testing.T) {
 	s := NewStore(connect(t))
 	c := sample("billing", "+18005550100", "+1888*")
 	c.Name, c.Interaction.Params = "Größe {€}", map[string]string{"lang": "en"}
-	require.NoError(t, s.Create(t.Context(), c, ""))
+	require.NoError(t, s.Create(t.Context(), c, "", ""))
 	require.EqualValues(t, 1, c.Version)
 	require.WithinDuration(t, time.Now(), c.CreatedAt, 5*time.Second)
 	require.Equal(t, c.CreatedAt, c.UpdatedAt)
@@ -25,16 +25,16 @@ func TestCreateAndGet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c, got)
 
-	require.ErrorIs(t, s.Create(t.Context(), sample("billing", "+18005550199"), ""), ErrExists)
+	require.ErrorIs(t, s.Create(t.Context(), sample("billing", "+18005550199"), "", ""), ErrExists)
 	_, err = s.Get(t.Context(), "nothing")
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
 func TestNumberBelongsToOneCampaign(t *testing.T) {
 	s := NewStore(connect(t))
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100", "+1888*", "*"), ""))
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100", "+1888*", "*"), "", ""))
 	for _, number := range []string{"+18005550100", "+1888*", "*"} {
-		err := s.Create(t.Context(), sample("b", "+18005550111", number), "")
+		err := s.Create(t.Context(), sample("b", "+18005550111", number), "", "")
 		var taken *TakenError
 		require.ErrorAs(t, err, &taken)
 		require.Equal(t, &TakenError{DNIS: number, Campaign: "a"}, taken)
@@ -42,52 +42,53 @@ func TestNumberBelongsToOneCampaign(t *testing.T) {
 	}
 	// A refused campaign has claimed nothing.
 	b := sample("b", "+18005550111")
-	require.NoError(t, s.Create(t.Context(), b, ""))
+	require.NoError(t, s.Create(t.Context(), b, "", ""))
 
 	b.DNIS = []string{"+18005550100"}
 	var taken *TakenError
-	require.ErrorAs(t, s.Replace(t.Context(), b, b.Version), &taken)
+	require.ErrorAs(t, s.Replace(t.Context(), b, Write{Version: b.Version}), &taken)
 	require.EqualValues(t, 1, b.Version)
 
 	// What a campaign gives up, another may have; what it keeps, it keeps.
 	a := sample("a", "+1888*", "+18005550122")
-	require.NoError(t, s.Replace(t.Context(), a, 1))
+	require.NoError(t, s.Replace(t.Context(), a, Write{Version: 1}))
 	b.DNIS = []string{"+18005550100", "*"}
-	require.NoError(t, s.Replace(t.Context(), b, 1))
-	require.ErrorAs(t, s.Create(t.Context(), sample("c", "+18005550122"), ""), &taken)
+	require.NoError(t, s.Replace(t.Context(), b, Write{Version: 1}))
+	require.ErrorAs(t, s.Create(t.Context(), sample("c", "+18005550122"), "", ""), &taken)
 	require.Equal(t, "a", taken.Campaign)
-	require.NoError(t, s.Create(t.Context(), sample("c", "+18005550111"), ""))
+	require.NoError(t, s.Create(t.Context(), sample("c", "+18005550111"), "", ""))
 }
 
 func TestReplaceKnowsVersions(t *testing.T) {
 	s := NewStore(connect(t))
 	c := sample("a", "1")
-	require.ErrorIs(t, s.Replace(t.Context(), c, 0), ErrNotFound)
-	require.NoError(t, s.Create(t.Context(), c, ""))
+	require.ErrorIs(t, s.Replace(t.Context(), c, Write{}), ErrNotFound)
+	require.NoError(t, s.Create(t.Context(), c, "", ""))
 	created := c.CreatedAt
 
 	c = sample("a", "1")
 	c.Text = "second"
-	require.NoError(t, s.Replace(t.Context(), c, 1))
+	require.NoError(t, s.Replace(t.Context(), c, Write{Version: 1}))
 	require.EqualValues(t, 2, c.Version)
 	require.Equal(t, created, c.CreatedAt)
-	require.ErrorIs(t, s.Replace(t.Context(), sample("a", "1"), 1), ErrStale)
-	require.ErrorIs(t, s.Replace(t.Context(), sample("a", "1"), 3), ErrStale)
-	require.NoError(t, s.Replace(t.Context(), c, 0))
+	require.ErrorIs(t, s.Replace(t.Context(), sample("a", "1"), Write{Version: 1}), ErrStale)
+	require.ErrorIs(t, s.Replace(t.Context(), sample("a", "1"), Write{Version: 3}), ErrStale)
+	c.Text = "third"
+	require.NoError(t, s.Replace(t.Context(), c, Write{}))
 	got, err := s.Get(t.Context(), "a")
 	require.NoError(t, err)
-	require.Equal(t, "second", got.Text)
+	require.Equal(t, "third", got.Text)
 	require.EqualValues(t, 3, got.Version)
 }
 
 // Of many writers who saw the same version, one wins.
 func TestReplaceIsAtomic(t *testing.T) {
 	s := NewStore(connect(t))
-	require.NoError(t, s.Create(t.Context(), sample("a", "1"), ""))
+	require.NoError(t, s.Create(t.Context(), sample("a", "1"), "", ""))
 	var wg sync.WaitGroup
 	errs := make([]error, 16)
 	for i := range errs {
-		wg.Go(func() { errs[i] = s.Replace(t.Context(), sample("a", fmt.Sprint(i)), 1) })
+		wg.Go(func() { errs[i] = s.Replace(t.Context(), sample("a", fmt.Sprint(i+2)), Write{Version: 1}) })
 	}
 	wg.Wait()
 	won := 0
@@ -101,24 +102,48 @@ func TestReplaceIsAtomic(t *testing.T) {
 	require.Equal(t, 1, won)
 }
 
+// Who writes over whatever is there is not stopped by others who do so too.
+func TestReplaceOfAnyVersionIsNeverStale(t *testing.T) {
+	s := NewStore(connect(t))
+	require.NoError(t, s.Create(t.Context(), sample("a", "1"), "", ""))
+	var wg sync.WaitGroup
+	errs := make([]error, 4) // fewer than tries: each failure of one is a success of another
+	for i := range errs {
+		wg.Go(func() { errs[i] = s.Replace(t.Context(), sample("a", fmt.Sprint(i+2)), Write{}) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	c, err := s.Get(t.Context(), "a")
+	require.NoError(t, err)
+	require.EqualValues(t, 1+len(errs), c.Version)
+}
+
 // A client that lost an answer sends its script again: that must not turn a
-// success into an error.
+// success into an error, nor be written down twice.
 func TestRepeatedRequestGetsItsAnswerAgain(t *testing.T) {
 	rdb := connect(t)
-	ctx, keys := t.Context(), []string{keyCampaigns, keyDNIS, keyDeleted, Key("idempotency", "campaign", "k")}
+	s := NewStore(rdb)
 	body, err := encode(sample("a", "1"))
 	require.NoError(t, err)
-	run := func(script *redis.Script, args ...any) []any {
-		first, err := script.Run(ctx, rdb, keys, args...).Slice()
+	twice := func(script *redis.Script, action Action, more ...any) []any {
+		r := newRequest("a", note{Action: action})
+		r.keys = append(r.keys, Key("idempotency", "campaign", "k"))
+		r.args = append(r.args, more...)
+		first, err := script.Run(t.Context(), rdb, r.keys, r.args...).Slice()
 		require.NoError(t, err)
-		again, err := script.Run(ctx, rdb, keys, args...).Slice()
+		again, err := script.Run(t.Context(), rdb, r.keys, r.args...).Slice()
 		require.NoError(t, err)
 		require.Equal(t, first, again)
 		return first
 	}
-	require.EqualValues(t, 1, run(createScript, "a", "aa", body, keyNotices, 1000, "", 1000, "1")[1])
-	require.EqualValues(t, 2, run(replaceScript, "a", "bb", body, keyNotices, 1, "1")[1])
-	require.EqualValues(t, 3, run(deleteScript, "a", "cc", keyNotices, 1000, 2)[1])
+	require.EqualValues(t, 1, twice(createScript, Created, body, "", 1000, "1")[1])
+	require.EqualValues(t, 2, twice(replaceScript, Changed, body, 1, "", "1")[1])
+	require.EqualValues(t, 2, twice(replaceScript, Changed, body, 2, "same", "1")[1])
+	require.EqualValues(t, 3, twice(deleteScript, Deleted, 2)[1])
+	require.Contains(t, twice(restoreScript, Restored, 3)[1], "4 ")
+	require.Equal(t, "4 restored, 3 deleted, 2 changed, 1 created", story(t, s, "a"))
 }
 
 // Of many who create the same with one key, each gets the one campaign.
@@ -130,7 +155,7 @@ func TestCreateIsRepeatableAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range made {
 		made[i] = sample("a", "+18005550100")
-		wg.Go(func() { errs[i] = s.Create(t.Context(), made[i], "k") })
+		wg.Go(func() { errs[i] = s.Create(t.Context(), made[i], "k", "") })
 	}
 	wg.Wait()
 	for i := range made {
@@ -139,17 +164,17 @@ func TestCreateIsRepeatableAtOnce(t *testing.T) {
 	}
 	key := Key("idempotency", "campaign", hashed("k"))
 	require.InDelta(t, keepKey.Seconds(), rdb.TTL(t.Context(), key).Val().Seconds(), 5)
-	require.ErrorIs(t, s.Create(t.Context(), sample("b", "+18005550101"), "k"), ErrKeyUsed)
+	require.ErrorIs(t, s.Create(t.Context(), sample("b", "+18005550101"), "k", ""), ErrKeyUsed)
 
 	// It is answered whatever has become of the campaign.
-	require.NoError(t, s.Delete(t.Context(), "a", 0))
+	require.NoError(t, s.Delete(t.Context(), "a", Write{}))
 	again := sample("a", "+18005550100")
-	require.NoError(t, s.Create(t.Context(), again, "k"))
+	require.NoError(t, s.Create(t.Context(), again, "k", ""))
 	require.Equal(t, made[0], again)
 
 	// What was refused has used no key.
-	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550101"), ""))
-	require.ErrorIs(t, s.Create(t.Context(), sample("b", "+18005550102"), "k2"), ErrExists)
+	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550101"), "", ""))
+	require.ErrorIs(t, s.Create(t.Context(), sample("b", "+18005550102"), "k2", ""), ErrExists)
 	require.Zero(t, rdb.Exists(t.Context(), Key("idempotency", "campaign", hashed("k2"))).Val())
 }
 
@@ -159,13 +184,13 @@ func TestDefaultsAreNotKept(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
 	c := &Campaign{ID: "a", DNIS: []string{"1"}, Text: "x", Interaction: Interaction{URL: "https://a.example"}}
-	require.NoError(t, s.Create(t.Context(), c, ""))
+	require.NoError(t, s.Create(t.Context(), c, "", ""))
 	written, err := s.Written(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, c, written)
 	require.Zero(t, written.Offer)
 	c.Offer.Mode = ModeSend
-	require.NoError(t, s.Replace(t.Context(), c, 1))
+	require.NoError(t, s.Replace(t.Context(), c, Write{Version: 1}))
 	got, err := s.Get(t.Context(), "a")
 	require.NoError(t, err)
 	require.Empty(t, got.Offer.Prompt)
@@ -178,12 +203,12 @@ func TestDefaultsAreNotKept(t *testing.T) {
 func TestDelete(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
-	require.ErrorIs(t, s.Delete(t.Context(), "a", 0), ErrNotFound)
-	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), ""))
-	require.ErrorIs(t, s.Delete(t.Context(), "a", 2), ErrStale)
-	require.NoError(t, s.Delete(t.Context(), "a", 1))
-	require.ErrorIs(t, s.Delete(t.Context(), "a", 0), ErrNotFound)
-	require.ErrorIs(t, s.Replace(t.Context(), sample("a", "1"), 2), ErrNotFound)
+	require.ErrorIs(t, s.Delete(t.Context(), "a", Write{}), ErrNotFound)
+	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), "", ""))
+	require.ErrorIs(t, s.Delete(t.Context(), "a", Write{Version: 2}), ErrStale)
+	require.NoError(t, s.Delete(t.Context(), "a", Write{Version: 1}))
+	require.ErrorIs(t, s.Delete(t.Context(), "a", Write{}), ErrNotFound)
+	require.ErrorIs(t, s.Replace(t.Context(), sample("a", "1"), Write{Version: 2}), ErrNotFound)
 	_, err := s.Get(t.Context(), "a")
 	require.ErrorIs(t, err, ErrNotFound)
 
@@ -194,11 +219,11 @@ func TestDelete(t *testing.T) {
 	require.Len(t, list, 1)
 	require.EqualValues(t, 2, list[0].Version)
 	require.WithinDuration(t, time.Now(), *list[0].DeletedAt, 5*time.Second)
-	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550100"), ""))
+	require.NoError(t, s.Create(t.Context(), sample("b", "+18005550100"), "", ""))
 
 	// Its id is free too; versions go on, so that no old ETag fits.
 	again := sample("a", "1")
-	require.NoError(t, s.Create(t.Context(), again, ""))
+	require.NoError(t, s.Create(t.Context(), again, "", ""))
 	require.EqualValues(t, 3, again.Version)
 	require.Zero(t, rdb.ZCard(t.Context(), keyDeleted).Val())
 }
@@ -207,17 +232,17 @@ func TestDeletedAreForgottenAfterAMonth(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
 	for _, id := range []string{"old", "young", "new"} {
-		require.NoError(t, s.Create(t.Context(), sample(id, id), ""))
+		require.NoError(t, s.Create(t.Context(), sample(id, id), "", ""))
 	}
-	require.NoError(t, s.Delete(t.Context(), "old", 0))
-	require.NoError(t, s.Delete(t.Context(), "young", 0))
+	require.NoError(t, s.Delete(t.Context(), "old", Write{}))
+	require.NoError(t, s.Delete(t.Context(), "young", Write{}))
 	age := func(id string, d time.Duration) {
 		at := time.Now().Add(-d).UnixMilli()
 		require.NoError(t, rdb.ZAdd(t.Context(), keyDeleted, redis.Z{Score: float64(at), Member: id}).Err())
 	}
 	age("old", keepDeleted+time.Minute)
 	age("young", keepDeleted-time.Minute)
-	require.NoError(t, s.Delete(t.Context(), "new", 0))
+	require.NoError(t, s.Delete(t.Context(), "new", Write{}))
 	list, unreadable, err := s.List(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, unreadable)
@@ -237,9 +262,9 @@ func TestNewerCampaignIsNotReplaced(t *testing.T) {
 	c, err := s.Get(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, "x", c.Text)
-	require.ErrorIs(t, s.Replace(t.Context(), c, 4), ErrNewer)
-	require.ErrorIs(t, s.Replace(t.Context(), c, 3), ErrStale)
-	require.NoError(t, s.Delete(t.Context(), "a", 4))
+	require.ErrorIs(t, s.Replace(t.Context(), c, Write{Version: 4}), ErrNewer)
+	require.ErrorIs(t, s.Replace(t.Context(), c, Write{Version: 3}), ErrStale)
+	require.NoError(t, s.Delete(t.Context(), "a", Write{Version: 4}))
 }
 
 func putNewer(t *testing.T, rdb redis.UniversalClient) {
@@ -250,10 +275,10 @@ func putNewer(t *testing.T, rdb redis.UniversalClient) {
 
 func TestBrokenRecordIsNamed(t *testing.T) {
 	rdb := connect(t)
-	s := NewStore(rdb)
-	require.NoError(t, s.Create(t.Context(), sample("good", "1"), ""))
+	require.NoError(t, NewStore(rdb).Create(t.Context(), sample("good", "1"), "", ""))
 	for _, raw := range []string{"", "{}", "1 2 3\n{}", "1 2 3 0 ab\nnonsense"} {
 		require.NoError(t, rdb.HSet(t.Context(), keyCampaigns, "broken", raw).Err())
+		s := NewStore(rdb)
 		_, err := s.Get(t.Context(), "broken")
 		require.ErrorIs(t, err, errRecord, "%q", raw)
 		list, unreadable, err := s.List(t.Context())
@@ -285,18 +310,28 @@ func TestServiceIsOnByDefault(t *testing.T) {
 }
 
 func TestStoreWithoutRedis(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
 	defer func() { _ = rdb.Close() }()
 	s, ctx := NewStore(rdb), t.Context()
-	require.Error(t, s.Create(ctx, sample("a", "1"), ""))
-	require.Error(t, s.Replace(ctx, sample("a", "1"), 1))
-	require.Error(t, s.Delete(ctx, "a", 1))
+	require.Error(t, s.Create(ctx, sample("a", "1"), "", ""))
+	require.Error(t, s.Replace(ctx, sample("a", "1"), Write{Version: 1}))
+	require.Error(t, s.Delete(ctx, "a", Write{Version: 1}))
 	require.Error(t, s.SetService(ctx, true))
 	_, err := s.Get(ctx, "a")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, ErrNotFound)
 	_, _, err = s.List(ctx)
 	require.Error(t, err)
+	_, err = s.Search(ctx, Query{})
+	require.Error(t, err)
+	_, err = s.Restore(ctx, "a", Write{})
+	require.Error(t, err)
+	_, _, err = s.History(ctx, "a", 0, 1)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrNotFound)
+	_, err = s.Revision(ctx, "a", 1)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrNoRevision)
 	_, err = s.Service(ctx)
 	require.Error(t, err)
 	_, err = ServiceSecret(ctx, rdb)

@@ -40,6 +40,7 @@ func (e Invalid) Error() string {
 // in UCS-2, and nobody reads more; the other bounds keep out what can only be a
 // mistake.
 const (
+	maxID          = 64
 	maxName        = 100
 	maxText        = 1000
 	maxNumbers     = 1000
@@ -94,7 +95,21 @@ type checker struct {
 }
 
 func (k *checker) problem(pointer, format string, args ...any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = quotable(s)
+		}
+	}
 	k.problems = append(k.problems, Problem{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+// quotable is as much of what somebody wrote as is worth quoting to them.
+func quotable(s string) string {
+	const most = 300
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // Pointer is the JSON pointer (RFC 6901) to what is named so, the outermost
@@ -119,20 +134,54 @@ func (k *checker) identity(c *Campaign) {
 	case c.ID == "":
 		k.problem("/id", "is needed: a short name such as \"billing\"")
 	case !idForm.MatchString(c.ID):
-		k.problem("/id", "must be at most 64 lower-case letters, digits, \"-\" and \"_\", and begin with a letter or digit")
+		k.problem("/id", "must be at most %d lower-case letters, digits, \"-\" and \"_\", and begin with a letter or digit%s", maxID, suggestion(c.ID))
 	}
 	k.plain("/name", c.Name, maxName)
 }
 
+// suggestion is an id that is near to what was meant for one.
+func suggestion(id string) string {
+	words := simpleWords(strings.ToValidUTF8(id, " "))
+	for i, word := range words {
+		words[i] = strings.Map(func(r rune) rune {
+			if r > unicode.MaxASCII {
+				return -1
+			}
+			return r
+		}, word)
+	}
+	near := strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), "-")
+	if near = strings.TrimRight(near[:min(len(near), maxID)], "-"); !idForm.MatchString(near) {
+		return ""
+	}
+	return fmt.Sprintf(": %q would do", near)
+}
+
+// notText is said of what is no text at all: a program wrote it.
+const notText = "holds bytes that are no characters: it must be UTF-8"
+
 // plain checks one line of text for people or machines.
 func (k *checker) plain(pointer, s string, limit int) {
+	unseen := strings.IndexFunc(s, unicode.IsControl)
 	switch {
 	case !utf8.ValidString(s):
-		k.problem(pointer, "is not valid UTF-8")
+		k.problem(pointer, notText)
 	case utf8.RuneCountInString(s) > limit:
 		k.problem(pointer, "has %d characters; at most %d are allowed", utf8.RuneCountInString(s), limit)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		k.problem(pointer, "must not hold control characters")
+	case unseen >= 0:
+		k.problem(pointer, "must be one line of plain characters: take out %s", control(s[unseen:]))
+	}
+}
+
+// control names the character that a text begins with, which cannot be seen.
+func control(s string) string {
+	switch r, _ := utf8.DecodeRuneInString(s); r {
+	case '\n', '\r':
+		return "the line end"
+	case '\t':
+		return "the tab"
+	default:
+		return fmt.Sprintf("the control character U+%04X", r)
 	}
 }
 
@@ -171,17 +220,25 @@ func (k *checker) number(pointer, entry string) (canonical string, ok bool) {
 			limit = maxPrefix
 		}
 		if (plus && digits == "") || len(digits) > limit || strings.Trim(digits, "0123456789") != "" {
-			k.problem(pointer, "is not a prefix: write it in E.164 (\"+1800*\"), or with up to %d digits for short numbers as dialled (\"12*\"), or \"*\" for every number", maxShortPrefix)
+			k.problem(pointer, "is not the beginning of a number: write it with + and the country code (\"+1800*\"), with up to %d digits for short numbers as dialled (\"12*\"), or \"*\" alone for every number", maxShortPrefix)
 			return "", false
 		}
 		return entry, true
 	}
 	canonical, err := phone.DNIS(entry, k.rules.Region)
 	if err != nil {
-		k.problem(pointer, "is not a number that can be dialled: write it in E.164 (\"+18005550100\"), as dialled in the configured region, or as a short number of up to seven digits")
+		k.problem(pointer, "is not a number that can be dialled: write it with + and the country code (\"+18005550100\"), as it is dialled in %s, or as a short number of up to seven digits", k.home())
 		return "", false
 	}
 	return canonical, true
+}
+
+// home is where numbers without a country code are at home.
+func (k *checker) home() string {
+	if k.rules.Region == "" {
+		return "the configured region"
+	}
+	return k.rules.Region
 }
 
 // Senders as the provider takes them: a name, or a number with or without "+".
@@ -195,7 +252,7 @@ func (k *checker) sending(c *Campaign) {
 	// Without one a text comes from the service's sender. There may be none yet:
 	// nothing is offered until there is.
 	if c.Originator != "" && !ValidOriginator(c.Originator) {
-		k.problem("/originator", "must be a name of at most 11 letters and digits, with a letter, or a number of at most 17 digits")
+		k.problem("/originator", "must be a name of at most 11 letters and digits, or a number of at most 17 digits: %s", senderFault(c.Originator))
 	}
 	// Below a minute a text may expire on its way; networks keep one for about
 	// three days.
@@ -222,6 +279,28 @@ func (k *checker) oneOf(pointer, word string, known, later []string) {
 		state = "available yet"
 	}
 	k.problem(pointer, "%q is not %s; possible: %s", word, state, strings.Join(known, ", "))
+}
+
+// senderFault says what is wrong with a sender that is not valid.
+func senderFault(s string) string {
+	number := strings.Trim(strings.TrimPrefix(s, "+"), "0123456789") == ""
+	for _, r := range s {
+		switch {
+		case number || r <= unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)):
+		case r == utf8.RuneError:
+			return "it " + notText
+		case r == ' ':
+			return "it holds a space"
+		case unicode.IsControl(r):
+			return "it holds " + control(string(r))
+		default:
+			return fmt.Sprintf("it holds %q; only A to Z, a to z and 0 to 9 are possible", string(r))
+		}
+	}
+	if number {
+		return fmt.Sprintf("it has %d digits", strings.Count(s, "")-1-strings.Count(s, "+"))
+	}
+	return fmt.Sprintf("it has %d characters", len(s))
 }
 
 // ValidOriginator tells whether a text can come from s: a name of at most 11

@@ -43,7 +43,7 @@ func (k *checker) optOut(o *Offer) {
 		k.key(pointer, o.OptOut)
 	}
 	if o.Mode == ModeSend {
-		k.problem(pointer, "needs the mode %q: in the mode %q no key is listened to", ModeAsk, ModeSend)
+		k.problem(pointer, "needs %q as /offer/mode: with %q no key is listened to", ModeAsk, ModeSend)
 	}
 }
 
@@ -51,7 +51,7 @@ var keyForm = regexp.MustCompile(`^[0-9*#]$`)
 
 func (k *checker) key(pointer, s string) {
 	if !keyForm.MatchString(s) {
-		k.problem(pointer, "must be one key of a telephone: 0 to 9, * or #")
+		k.problem(pointer, "%q is not one key of a telephone: choose 0 to 9, * or #", s)
 	}
 }
 
@@ -76,6 +76,10 @@ func (k *checker) media(pointer, list string) {
 		return
 	}
 	for uri := range strings.SplitSeq(list, ",") {
+		if uri == "" {
+			k.problem(pointer, "has a \",\" with nothing before or behind it: take it out")
+			continue
+		}
 		if !soundForm.MatchString(uri) || strings.Contains(uri, "..") {
 			k.problem(pointer, "%q is not a sound: write \"sound:\" and the name of a sound file without its ending, several separated by \",\" (\"sound:deflectd/offer\")", uri)
 		}
@@ -86,7 +90,7 @@ func (k *checker) release(r *Release) {
 	k.oneOf("/release/action", r.Action, []string{ActionHangup, ActionTransfer}, []string{"hold"})
 	k.oneOf("/release/wait_for", r.WaitFor, []string{WaitQueued, WaitAccepted}, []string{"delivered"})
 	if r.WaitFor == WaitQueued && r.Action == ActionTransfer {
-		k.problem("/release/wait_for", "%q goes with the action %q only: a transferred call counts as texted, which is so only once the provider has taken the text; write %q", WaitQueued, ActionHangup, WaitAccepted)
+		k.problem("/release/wait_for", "%q goes with %q as /release/action only: a call that is transferred counts as texted, which is true only once the provider has taken the text; write %q", WaitQueued, ActionHangup, WaitAccepted)
 	}
 	k.duration("/release/wait", r.Wait, minWait, maxWait)
 	k.oneOf("/release/on_timeout", r.OnTimeout, []string{ActionTransfer}, nil)
@@ -104,21 +108,27 @@ func (k *checker) transfer(t *Transfer) {
 	if *t == (Transfer{}) {
 		return
 	}
-	if !contextForm.MatchString(t.Context) {
-		k.problem("/release/transfer/context", "must name a context of the dialplan: letters, digits and _ + . -")
-	}
-	if !extensionForm.MatchString(t.Extension) {
-		k.problem("/release/transfer/extension", "must name an extension of the dialplan: letters, digits and _ + . - * #")
-	}
+	k.place("/release/transfer/context", t.Context, contextForm, "a context of the dialplan, such as \"queues\": letters, digits and _ + . -")
+	k.place("/release/transfer/extension", t.Extension, extensionForm, "an extension of the dialplan, such as \"100\": letters, digits and _ + . - * #")
 	if t.Priority < 1 {
 		k.problem("/release/transfer/priority", "is %d; priorities begin at 1", t.Priority)
+	}
+}
+
+// place checks one part of a place in the dialplan.
+func (k *checker) place(pointer, s string, form *regexp.Regexp, what string) {
+	switch {
+	case s == "":
+		k.problem(pointer, "is needed where the rest of /release/transfer is given: %s", what)
+	case !form.MatchString(s):
+		k.problem(pointer, "must name %s", what)
 	}
 }
 
 // notBuilt refuses what has a name already and no behaviour yet: nothing is
 // accepted and then ignored.
 func (k *checker) notBuilt(c *Campaign) {
-	k.oneOf("/kind", c.Kind, []string{KindService}, []string{"marketing"})
+	k.oneOf("/kind", c.Kind, []string{KindService, KindMarketing}, nil)
 	fields := []struct {
 		pointer string
 		given   bool

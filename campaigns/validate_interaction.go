@@ -1,11 +1,14 @@
 package campaigns
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -25,7 +28,7 @@ func (k *checker) interaction(in *Interaction) {
 	k.plain(pointer, in.CallerIDParam, maxParam)
 	switch {
 	case in.CallerIDParam == "":
-		k.problem(pointer, "is needed where the caller's number goes into the URL")
+		k.problem(pointer, "is needed where the caller's number goes into the URL: the name it has there, such as %q", defaultCallerIDParam)
 	case query.Has(in.CallerIDParam):
 		k.problem(pointer, "%q is in the query of /interaction/url already: choose another name", in.CallerIDParam)
 	case has(in.Params, in.CallerIDParam):
@@ -44,16 +47,24 @@ func (k *checker) url(in *Interaction) url.Values {
 		k.problem(pointer, "has %d bytes; at most %d are allowed", len(in.URL), maxURL)
 		return nil
 	case !utf8.ValidString(in.URL):
-		k.problem(pointer, "is not valid UTF-8")
+		k.problem(pointer, notText)
+		return nil
+	}
+	if i := strings.IndexFunc(in.URL, unicode.IsControl); i >= 0 {
+		k.problem(pointer, "must be one line of plain characters: take out %s", control(in.URL[i:]))
 		return nil
 	}
 	u, err := url.Parse(in.URL)
 	if err != nil {
-		k.problem(pointer, "is not a URL: %v", reason(err))
+		k.problem(pointer, "is not an address of the web (%v): copy it from the address bar of a browser", reason(err))
 		return nil
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
-		k.problem(pointer, "must begin with \"https://\" (or \"http://\")")
+		example := "https://visual.example.com/start"
+		if u.Scheme == "" && u.Host == "" {
+			example = "https://" + in.URL
+		}
+		k.problem(pointer, "must begin with \"https://\" (or \"http://\"), such as %q", example)
 		return nil
 	}
 	switch {
@@ -67,7 +78,7 @@ func (k *checker) url(in *Interaction) url.Values {
 	}
 	for _, name := range Placeholders(in.URL) {
 		if p := "{" + name + "}"; p != InteractionID {
-			k.problem(pointer, "has the unknown placeholder %s: only %s is known", p, InteractionID)
+			k.problem(pointer, "has the unknown placeholder %s: only %s is known; what else belongs into the address goes into /interaction/params", p, InteractionID)
 		}
 	}
 	if strings.Contains(in.URL, InteractionID) && in.ID == "" {
@@ -75,17 +86,20 @@ func (k *checker) url(in *Interaction) url.Values {
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		k.problem(pointer, "has a query that is not well-formed: %v", err)
+		k.problem(pointer, "cannot be read behind its \"?\": %v", reason(err))
 	}
 	return query
 }
 
 // reason is what is wrong with a URL, without repeating the whole of it.
-func reason(err error) error {
-	if e, ok := err.(*url.Error); ok { //nolint:errorlint // url.Parse answers nothing else
-		return e.Err
+func reason(err error) string {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err
 	}
-	return err
+	if e := url.EscapeError(""); errors.As(err, &e) {
+		return fmt.Sprintf("%q stands for no character; a percent sign alone is written %%25", string(e))
+	}
+	return strings.TrimPrefix(err.Error(), "net/url: ")
 }
 
 func (k *checker) params(in *Interaction, query url.Values) {
@@ -96,7 +110,7 @@ func (k *checker) params(in *Interaction, query url.Values) {
 	for _, name := range slices.Sorted(maps.Keys(in.Params)) {
 		pointer := Pointer("interaction", "params", name)
 		if name == "" {
-			k.problem(pointer, "has no name")
+			k.problem(pointer, "has no name: give it one, or take it out")
 		}
 		if query.Has(name) {
 			k.problem(pointer, "%q is in the query of /interaction/url already: say it once", name)

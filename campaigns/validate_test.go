@@ -94,7 +94,11 @@ func TestProblems(t *testing.T) {
 		{"name too long", func(c *Campaign) { c.Name = strings.Repeat("ä", 101) }},
 		{"name with a line end", func(c *Campaign) { c.Name = "a\nb" }},
 		{"name not UTF-8", func(c *Campaign) { c.Name = "\xff" }},
-		{"marketing", func(c *Campaign) { c.Kind = "marketing" }},
+		{"id with umlauts and spaces", func(c *Campaign) { c.ID = " Bücher & Ünzeitung 2026! " }},
+		{"id of another script", func(c *Campaign) { c.ID = "كتب" }},
+		{"id not UTF-8", func(c *Campaign) { c.ID = "\xff" }},
+		{"name with a tab", func(c *Campaign) { c.Name = "a\tb" }},
+		{"name with a bell", func(c *Campaign) { c.Name = "a\ab" }},
 		{"other kind", func(c *Campaign) { c.Kind = "spam" }},
 		{"no dnis", func(c *Campaign) { c.DNIS = nil }},
 		{"dnis is no number", func(c *Campaign) { c.DNIS = []string{"+18005550100", "billing"} }},
@@ -153,6 +157,10 @@ func TestProblems(t *testing.T) {
 		}},
 		{"originator too long", func(c *Campaign) { c.Originator = "AcmeBilling1" }},
 		{"originator with an umlaut", func(c *Campaign) { c.Originator = "Ämter" }},
+		{"originator with a space", func(c *Campaign) { c.Originator = "Acme Inc" }},
+		{"originator with a line end", func(c *Campaign) { c.Originator = "Acme\n" }},
+		{"originator not UTF-8", func(c *Campaign) { c.Originator = "Acme\xff" }},
+		{"originator of a plus", func(c *Campaign) { c.Originator = "+" }},
 		{"originator with too many digits", func(c *Campaign) { c.Originator = strings.Repeat("1", 18) }},
 		{"validity too short", func(c *Campaign) { c.Validity = Duration(time.Second) }},
 		{"validity too long", func(c *Campaign) { c.Validity = Duration(4 * day) }},
@@ -225,6 +233,14 @@ func limits(cooldown time.Duration, perCaller, perDay int) *Limits {
 	return &Limits{Cooldown: (*Pause)(&cooldown), PerCallerPerDay: &perCaller, PerDay: &perDay}
 }
 
+// Marketing is a kind like any other, to whoever writes it.
+func TestMarketing(t *testing.T) {
+	c := sample("billing", "+18005550100")
+	c.Kind = KindMarketing
+	require.NoError(t, c.Validate(rules))
+	require.True(t, c.understood())
+}
+
 // A limit that is left out is the service's, and one that is 0 is none.
 func TestLimits(t *testing.T) {
 	c := readCampaign(t, `{"id":"a","dnis":["*"],"interaction":{"url":"https://a.example"},"text":"{link}",
@@ -274,7 +290,7 @@ func TestValidateParams(t *testing.T) {
 	})
 	require.Equal(t, Invalid{
 		{"/params/Lang", "is not one of the campaign's params; /interaction/params names: a/b, lang"},
-		{"/params/a~1b", "must not hold control characters"},
+		{"/params/a~1b", "must be one line of plain characters: take out the control character U+0000"},
 		{"/params/lang", "has 501 characters; at most 500 are allowed"},
 		{"/params/x~1~0", "is not one of the campaign's params; /interaction/params names: a/b, lang"},
 		{"/params/\ufffd", "is not one of the campaign's params; /interaction/params names: a/b, lang"},

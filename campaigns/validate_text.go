@@ -15,13 +15,17 @@ func (k *checker) text(c *Campaign) {
 		k.problem(pointer, "is needed: what the caller reads, with %s where the link belongs", LinkHere)
 		return
 	case !utf8.ValidString(c.Text):
-		k.problem(pointer, "is not valid UTF-8")
+		k.problem(pointer, notText)
 		return
 	case utf8.RuneCountInString(c.Text) > maxText:
 		k.problem(pointer, "has %d characters; at most %d are allowed", utf8.RuneCountInString(c.Text), maxText)
 	}
-	if strings.ContainsFunc(c.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) {
-		k.problem(pointer, "must not hold control characters other than line ends (\\n)")
+	if i := strings.IndexFunc(c.Text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }); i >= 0 {
+		what := control(c.Text[i:])
+		if c.Text[i] == '\r' {
+			what = "the carriage return: a line end is \\n alone"
+		}
+		k.problem(pointer, "holds what telephones do not show: take out %s", what)
 	}
 	if k.placeholders(c) && strings.TrimSpace(c.filled()) == "" {
 		k.problem(pointer, "is empty once its params are filled in: give them a value in /interaction/params")
@@ -35,11 +39,22 @@ func (k *checker) placeholders(c *Campaign) (ok bool) {
 	ok = true
 	for _, name := range slices.Compact(names) {
 		if name != LinkName && !has(c.Interaction.Params, name) {
-			k.problem("/text", "has the unknown placeholder {%s}: %s stands for the link, and %s", name, LinkHere, known(c.Interaction.Params))
+			k.problem("/text", "has the unknown placeholder {%s}: %s stands for the link, and %s%s", name, LinkHere, known(c.Interaction.Params), meant(name, c.Interaction.Params))
 			ok = false
 		}
 	}
 	return ok
+}
+
+// meant says which name is likely meant by one that is not known.
+func meant(name string, params map[string]string) string {
+	bare := strings.TrimSpace(name)
+	for _, near := range append([]string{LinkName}, slices.Sorted(maps.Keys(params))...) {
+		if strings.EqualFold(bare, near) {
+			return "; write {" + near + "}"
+		}
+	}
+	return ""
 }
 
 // filled is the text with the campaign's own params and without a link.

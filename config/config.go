@@ -177,6 +177,8 @@ type Limits struct {
 	SurgeCalls int `yaml:"surge_calls"`
 	// How long a number is not texted after a text to it failed for good.
 	Suppression time.Duration `yaml:"suppression"`
+	// When texts of marketing campaigns may arrive, in the recipient's time: one that cannot tell where it is may not be texted so.
+	MarketingHours string `yaml:"marketing_hours"`
 	// How long the look at a caller's history may take, before the call is answered. Past that the call is let go (store_down).
 	Lookup time.Duration `yaml:"lookup"`
 }
@@ -225,7 +227,7 @@ func Default() *Config {
 		Calls:   Calls{Max: 2000, Drain: 3 * time.Second},
 		Limits: Limits{
 			Cooldown: time.Hour, PerCallerPerDay: 3, PerPrefixPerHour: 20, SegmentsPerDay: 10_000,
-			SurgeCalls: 20, Suppression: 30 * day, Lookup: 200 * time.Millisecond,
+			SurgeCalls: 20, Suppression: 30 * day, MarketingHours: "08:00-21:00", Lookup: 200 * time.Millisecond,
 		},
 		Retention: Retention{Messages: 90 * day, Calls: 90 * day},
 		Log:       Log{Level: "info", Format: "text"},

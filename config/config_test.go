@@ -56,7 +56,7 @@ func full() *Config {
 		Calls:   Calls{Max: 10},
 		Limits: Limits{
 			Cooldown: 30 * time.Minute, PerPrefixPerHour: 50, SegmentsPerDay: 500, SurgeCalls: 7, Suppression: 14 * day,
-			Lookup: 100 * time.Millisecond,
+			MarketingHours: "09:00-20:00", Lookup: 100 * time.Millisecond,
 		},
 		Retention: Retention{Messages: 30 * day, Calls: 36 * time.Hour},
 		Log:       Log{Level: "debug", Format: "json"},
@@ -190,8 +190,11 @@ func TestVariablesOfAClusterArePassedOver(t *testing.T) {
 func TestEnvironmentErrors(t *testing.T) {
 	tests := []struct{ name, variable, want string }{
 		{"typo", "DEFLECTD_REDIS_ULR=x", "DEFLECTD_REDIS_ULR: unknown variable; was DEFLECTD_REDIS_URL meant?"},
-		{"a command that is not there yet", "DEFLECTD_URL=http://127.0.0.1:8080", "DEFLECTD_URL: unknown variable"},
-		{"and its token", "DEFLECTD_TOKEN=x", "DEFLECTD_TOKEN: unknown variable"},
+		{"hours", "DEFLECTD_LIMITS_MARKETING_HOURS=21:00-08:00", "DEFLECTD_LIMITS_MARKETING_HOURS: limits.marketing_hours: must be two times of the day, the earlier first, such as 08:00-21:00; 00:00-24:00 for the whole day"},
+		{"no hours", "DEFLECTD_LIMITS_MARKETING_HOURS=always", "DEFLECTD_LIMITS_MARKETING_HOURS: limits.marketing_hours: must be two times of the day, the earlier first, such as 08:00-21:00; 00:00-24:00 for the whole day"},
+		{"an hour there is not", "DEFLECTD_LIMITS_MARKETING_HOURS=08:00-25:00", "DEFLECTD_LIMITS_MARKETING_HOURS: limits.marketing_hours: must be two times of the day, the earlier first, such as 08:00-21:00; 00:00-24:00 for the whole day"},
+		{"an unknown role", `DEFLECTD_ADMIN_TOKENS=[{"name":"x","role":"boss","hash":"` + HashToken("a") + `"}]`, "DEFLECTD_ADMIN_TOKENS: admin.tokens[0].role: must be one of viewer, editor, admin"},
+		{"a name of two lines", `DEFLECTD_ADMIN_TOKENS=[{"name":"x\ny","role":"viewer","hash":"` + HashToken("a") + `"}]`, "DEFLECTD_ADMIN_TOKENS: admin.tokens[0].name: must be one line of at most 64 characters"},
 		{"a port like a cluster's", "DEFLECTD_PORT=8080", "DEFLECTD_PORT: unknown variable"},
 		{"another like it", "DEFLECTD_ADMIN_PORT=8080", "DEFLECTD_ADMIN_PORT: unknown variable; was DEFLECTD_ADMIN_PPROF meant?"},
 		{"an address like a cluster's", "DEFLECTD_SERVICE_HOST=pbx.example.com", "DEFLECTD_SERVICE_HOST: unknown variable"},
@@ -383,4 +386,22 @@ func FuzzLoad(f *testing.F) {
 		require.Empty(t, c.check())
 		require.NotEmpty(t, c.String())
 	})
+}
+
+func TestMarketingHours(t *testing.T) {
+	for text, want := range map[string][2]time.Duration{
+		"08:00-21:00":   {8 * time.Hour, 21 * time.Hour},
+		"09:30 - 20:15": {9*time.Hour + 30*time.Minute, 20*time.Hour + 15*time.Minute},
+		"00:00-24:00":   {0, 24 * time.Hour},
+	} {
+		c, err := Load("", needs("DEFLECTD_LIMITS_MARKETING_HOURS="+text))
+		require.NoError(t, err, text)
+		from, to := c.Limits.Marketing()
+		require.Equal(t, want, [2]time.Duration{from, to}, text)
+	}
+}
+
+func TestVariablesOfTheCommandLineAreNoSettings(t *testing.T) {
+	_, err := Load("", needs("DEFLECTD_URL=http://127.0.0.1:8080", "DEFLECTD_TOKEN=x", "DEFLECTD_TOKEN_FILE=/run/token", "DEFLECTD_CONFIG=x"))
+	require.NoError(t, err)
 }

@@ -18,8 +18,12 @@ const (
 	adminTokenVariable = envPrefix + "ADMIN_TOKEN"
 )
 
-// configVariable belongs to the command line, not to the configuration.
-const configVariable = envPrefix + "CONFIG"
+// ofCommands are the variables of the command line, which are not settings: the
+// file to read, and where and with what token `deflectd campaigns` asks the API.
+var ofCommands = map[string]bool{
+	envPrefix + "CONFIG": true, envPrefix + "URL": true,
+	envPrefix + "TOKEN": true, envPrefix + "TOKEN_FILE": true,
+}
 
 // Kubernetes puts the addresses of services into the environment of every
 // container, and Docker those of linked ones: that of a service "deflectd" or
@@ -95,7 +99,7 @@ func (d *decoder) environment(c *Config, environ []string) {
 	given := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) && name != configVariable && !ofCluster(entry) {
+		if strings.HasPrefix(name, envPrefix) && !ofCommands[name] && !ofCluster(entry) {
 			given[name] = value
 		}
 	}

@@ -12,21 +12,28 @@ import (
 // Role is what the holder of a token may do.
 type Role string
 
-// RoleAdmin may do everything. It is the only role yet.
-const RoleAdmin Role = "admin"
+// What tokens may do, each role all that the one before it may.
+const (
+	RoleViewer Role = "viewer" // read, with the numbers of people masked
+	RoleEditor Role = "editor" // change campaigns and opt-outs, send test texts
+	RoleAdmin  Role = "admin"  // everything
+)
 
 const (
-	tokenPrefix = "dfl_"
-	hashPrefix  = "sha256:"
+	// maxTokenName is the longest name of a token, in characters: it stands in
+	// the history of every campaign that was changed with it.
+	maxTokenName = 64
+	tokenPrefix  = "dfl_"
+	hashPrefix   = "sha256:"
 	// minAdminToken is the least length of a token that people make up.
 	minAdminToken = 16
 )
 
 // Token is one way into the API. The configuration holds its hash alone.
 type Token struct {
-	// Who uses it; shown in logs.
+	// Who uses it; shown in logs, and beside every change of a campaign.
 	Name string `yaml:"name"`
-	// What it may do: admin.
+	// What it may do: viewer reads, with the numbers of people masked; editor also changes campaigns and opt-outs, and sends test texts; admin does everything.
 	Role Role `yaml:"role"`
 	// Its hash, as deflectd token prints it.
 	Hash Secret `yaml:"hash"`
@@ -36,6 +43,13 @@ type Token struct {
 // takes the same time whatever the difference is.
 func (t Token) Matches(secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(HashToken(secret)), []byte(t.Hash.Reveal())) == 1
+}
+
+// Fingerprint is another one for every token, of which nothing can be told of the
+// token itself but by who guesses it.
+func (t Token) Fingerprint() string {
+	sum := sha256.Sum256([]byte("fingerprint " + t.Name + " " + t.Hash.Reveal()))
+	return hex.EncodeToString(sum[:16])
 }
 
 // NewToken makes a token: 256 random bits in unpadded base64url after "dfl_",

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
@@ -166,11 +167,10 @@ func (k *checker) tokens(tokens []Token) {
 			k.report(key+".name", "%s is the name of another token", t.Name)
 		}
 		names[t.Name] = true
-		if t.Role == "viewer" || t.Role == "editor" {
-			k.report(key+".role", "%s is not available yet; admin is", t.Role)
-		} else {
-			k.oneOf(key+".role", string(t.Role), string(RoleAdmin))
+		if utf8.RuneCountInString(t.Name) > maxTokenName || strings.ContainsFunc(t.Name, unicode.IsControl) {
+			k.report(key+".name", "must be one line of at most %d characters", maxTokenName)
 		}
+		k.oneOf(key+".role", string(t.Role), string(RoleViewer), string(RoleEditor), string(RoleAdmin))
 		if !wellFormedHash(t.Hash.Reveal()) {
 			k.report(key+".hash", "must be sha256: and 64 hexadecimal digits; `deflectd token` prints a token and its hash")
 		}
@@ -229,6 +229,9 @@ func (k *checker) limits(l *Limits) {
 	k.between("limits.segments_per_day", l.SegmentsPerDay, 0, maxLimit)
 	k.between("limits.surge_calls", l.SurgeCalls, 0, maxLimit)
 	k.within("limits.suppression", l.Suppression, 0, maxSuppression)
+	if _, _, err := parseHours(l.MarketingHours); err != nil {
+		k.report("limits.marketing_hours", "%v", err)
+	}
 	k.within("limits.lookup", l.Lookup, minLookup, maxLookup)
 }
 

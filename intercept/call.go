@@ -130,14 +130,8 @@ func (c *call) decide() *ending {
 
 func (c *call) judge() *ending {
 	c.numbers = c.i.rules.read(&c.who)
-	f := c.i.rules.look(&c.numbers)
-	f.draining = c.draining
-	f.storeDown = c.i.storeUp != nil && !c.i.storeUp()
-	if c.campaign = f.campaign; c.campaign != nil {
-		// Where the text need not be taken before the call is released, it may
-		// as well wait in the outbox for the provider to come back.
-		f.providerDown = waits(&c.campaign.Release) && !c.i.texts.ProviderUp()
-	}
+	f := c.i.facts(&c.numbers, c.draining)
+	c.campaign = f.campaign
 	v := decide(&f)
 	c.describe()
 	if v == intercepted && !c.who.presented {
@@ -164,6 +158,20 @@ func (c *call) judge() *ending {
 	}
 	c.countRefusal(&f, v)
 	return &ending{v.outcome, v.reason, letGo, ""}
+}
+
+// facts are all that is known of a call by its numbers and by how things stand,
+// but for the history.
+func (i *Interceptor) facts(n *numbers, draining bool) facts {
+	f := i.rules.look(n)
+	f.draining = draining
+	f.storeDown = i.storeUp != nil && !i.storeUp()
+	if f.campaign != nil {
+		// Where the text need not be taken before the call is released, it may
+		// as well wait in the outbox for the provider to come back.
+		f.providerDown = waits(&f.campaign.Release) && !i.texts.ProviderUp()
+	}
+	return f
 }
 
 // askPresentation asks the switch whether the caller's number may be used. A

@@ -22,7 +22,8 @@ type facts struct {
 	// only of a call that nothing else speaks against.
 	forbidden, refused guard.Refusal
 
-	serviceOff   bool // or there is nothing that a text could come from
+	serviceOff   bool // it is switched off
+	senderless   bool // there is nothing that the campaign's text could come from
 	draining     bool
 	storeDown    bool // it is known that Redis does not answer
 	providerDown bool // and the campaign waits for the provider
@@ -78,7 +79,7 @@ func decide(f *facts) verdict {
 	case !f.refused.None():
 		return verdict{report.Passed, report.Reason(f.refused.Reason)}
 
-	case f.serviceOff:
+	case f.serviceOff, f.senderless:
 		return verdict{report.Passed, report.ServiceOff}
 	case f.draining:
 		return verdict{report.Passed, report.ShuttingDown}
@@ -132,9 +133,7 @@ func (r *rules) look(n *numbers) facts {
 		callerErr:  n.callerErr,
 		serviceOff: !r.directory.ServiceOn(),
 	}
-	if f.campaign != nil && r.senders != nil {
-		f.serviceOff = f.serviceOff || !r.senders.Sends(f.campaign)
-	}
+	f.senderless = f.campaign != nil && r.senders != nil && !r.senders.Sends(f.campaign)
 	if !n.withheld && n.callerErr == nil {
 		f.forbidden = r.guards.Permit(f.campaign, n.caller)
 	}

@@ -15,7 +15,9 @@ import (
 // doorman is guards that say what the test says.
 type doorman struct {
 	landlines bool // every number is one
+	night     bool // it is not within the marketing hours
 	refusal   guard.Refusal
+	later     []guard.Refusal // what else would be refused, were it not for refusal
 	err       error
 	takes     time.Duration // to look at the history
 	timeout   time.Duration // that this may take; lookLimit where it is 0
@@ -27,17 +29,34 @@ type doorman struct {
 	refused []string // what was counted
 }
 
-func (d *doorman) Permit(_ *campaigns.Campaign, n phone.Number) guard.Refusal {
-	switch {
-	case n.E164 == dialled:
-		return guard.Refusal{Reason: guard.ANIOwnNumber}
-	case n.Region != "US":
-		return guard.Refusal{Reason: guard.CountryNotAllowed}
-	case d.landlines:
-		return guard.Refusal{Reason: guard.NotMobile}
-	default:
-		return guard.Refusal{}
+func (d *doorman) Permit(c *campaigns.Campaign, n phone.Number) guard.Refusal {
+	if list := d.Forbidden(c, n); len(list) > 0 {
+		return list[0]
 	}
+	return guard.Refusal{}
+}
+
+func (d *doorman) Forbidden(c *campaigns.Campaign, n phone.Number) (list []guard.Refusal) {
+	if n.E164 == dialled {
+		list = append(list, guard.Refusal{Reason: guard.ANIOwnNumber})
+	}
+	if n.Region != "US" {
+		list = append(list, guard.Refusal{Reason: guard.CountryNotAllowed})
+	}
+	if c != nil && d.landlines {
+		list = append(list, guard.Refusal{Reason: guard.NotMobile})
+	}
+	if c != nil && d.night {
+		list = append(list, guard.Refusal{Reason: guard.OutsideHours, Limit: guard.LimitMarketingHours, RetryAfter: time.Hour})
+	}
+	return list
+}
+
+func (d *doorman) Look(context.Context, *campaigns.Campaign, phone.Number, int) ([]guard.Refusal, error) {
+	if d.refusal.None() {
+		return d.later, d.err
+	}
+	return append([]guard.Refusal{d.refusal}, d.later...), d.err
 }
 
 func (d *doorman) Check(ctx context.Context, _ *campaigns.Campaign, _ phone.Number, segments int) (guard.Refusal, error) {

@@ -64,17 +64,7 @@ func (g *gate) leave() { g.active.Add(-1) }
 
 // refuses tells whether the call that entered last is one too many.
 func (g *gate) refuses() bool {
-	if g.max > 0 && g.active.Load() > g.max {
-		return true
-	}
-	setting := g.setting.Load()
-	if setting <= setupFew {
-		return false
-	}
-	share := 1 - max(
-		between(g.latency().Seconds(), latencyFine.Seconds(), latencyBusy.Seconds()),
-		between(float64(setting), setupFine, setupBusy),
-	)
+	share := g.share(g.active.Load())
 	if share >= 1 {
 		return false
 	}
@@ -85,6 +75,22 @@ func (g *gate) refuses() bool {
 	}
 	g.credit--
 	return false
+}
+
+// share is which share of the calls is taken while so many are at hand: from 0,
+// none, to 1, all.
+func (g *gate) share(active int64) float64 {
+	if g.max > 0 && active > g.max {
+		return 0
+	}
+	setting := g.setting.Load()
+	if setting <= setupFew {
+		return 1
+	}
+	return 1 - max(
+		between(g.latency().Seconds(), latencyFine.Seconds(), latencyBusy.Seconds()),
+		between(float64(setting), setupFine, setupBusy),
+	)
 }
 
 // between is where x lies between low (0) and high (1).

@@ -24,6 +24,7 @@ var allRefusals = []guard.Refusal{
 	{Reason: guard.Capped, Limit: guard.LimitCampaign},
 	{Reason: guard.Capped, Limit: guard.LimitPrefix},
 	{Reason: guard.Capped, Limit: guard.LimitSegments},
+	{Reason: guard.OutsideHours, Limit: guard.LimitMarketingHours, RetryAfter: time.Hour},
 	{Reason: guard.NotMobile},
 	{Reason: guard.CountryNotAllowed},
 	{Reason: guard.ANIOwnNumber},
@@ -71,6 +72,7 @@ func TestForbiddenIsCountedOnce(t *testing.T) {
 		want  []string
 	}{
 		"a landline": {func(s *scene) { s.door.landlines = true }, []string{"call not_mobile "}},
+		"at night":   {func(s *scene) { s.door.night = true }, []string{"call outside_hours marketing_hours"}},
 		"ours":       {func(s *scene) { s.arrival.Args = []string{"ani=" + dialled, "pres=allowed"} }, []string{"call ani_own_number "}},
 		"abroad":     {func(s *scene) { s.arrival.Args = []string{"ani=+4915112345678", "pres=allowed"} }, []string{"call country_not_allowed "}},
 		// The reason is another, so that is what counts.

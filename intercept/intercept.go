@@ -72,10 +72,19 @@ type Directory interface {
 // long it may take, while the caller hears the ringing go on. Refused counts a
 // refusal.
 type Guards interface {
+	Surveyor
 	Permit(c *campaigns.Campaign, n phone.Number) guard.Refusal
 	Check(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (guard.Refusal, error)
 	Timeout() time.Duration
 	Refused(r guard.Refusal, at string)
+}
+
+// Surveyor tells all that guards have against a number, for a look at what would be
+// decided: Forbidden all that Permit would refuse, Look all that Check would. It
+// counts nothing.
+type Surveyor interface {
+	Forbidden(c *campaigns.Campaign, n phone.Number) []guard.Refusal
+	Look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) ([]guard.Refusal, error)
 }
 
 // OptOuts is the list of numbers never to be texted. Later is told what Add

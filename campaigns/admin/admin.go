@@ -39,6 +39,12 @@ type Options struct {
 	InboundURL func() string
 	// Active gives the calls under way on this daemon; nil: none.
 	Active func() []report.Call
+	// Decide says what would become of a call; nil where no calls are handled.
+	Decide func(context.Context, report.Question) (report.Decision, error)
+	// Sounds says whether an Asterisk that is connected has a sound; an error
+	// where none can be asked, and nil where there is none at all: nothing is
+	// said of prompts then.
+	Sounds func(ctx context.Context, name string) (known bool, err error)
 
 	Rules campaigns.Rules // what campaigns are checked against
 
@@ -61,12 +67,18 @@ type server struct {
 	api huma.API
 }
 
-// Handler makes the interface. The listener, its timeouts and its end are the
-// caller's.
-//
-// Without a token it answers /healthz, /readyz, /metrics and /openapi.json,
-// which is the same for everybody and holds no secrets.
-func Handler(o Options) http.Handler {
+// Server is the interface: the API for programs, and what a page for people
+// needs of it. It is safe for concurrent use.
+type Server struct {
+	in       *server
+	own      http.Handler // all but the page, for who comes in from outside
+	inner    http.Handler // the same for who is known already
+	attempts *attempts
+}
+
+// New makes the interface. Its parts register their metrics once, so there is
+// one Server to a Registerer.
+func New(o Options) *Server {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
@@ -77,21 +89,56 @@ func Handler(o Options) http.Handler {
 		o.InboundURL = func() string { return "" }
 	}
 	mux := http.NewServeMux()
-	s := &server{Options: o}
-	s.register(mux)
+	s := &Server{in: &server{Options: o}, attempts: newAttempts(o.Logger, o.Registerer)}
+	s.in.register(mux)
 
-	mux.HandleFunc("GET /healthz", s.alive)
-	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /healthz", s.in.alive)
+	mux.HandleFunc("GET /readyz", s.in.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /openapi.json", serveDocument(document(s.api)))
+	mux.HandleFunc("GET /openapi.json", serveDocument(document(s.in.api)))
 	if o.Profiling {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		for path, profile := range map[string]http.HandlerFunc{
+			"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
+			"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
+		} {
+			mux.Handle("GET "+path, only(RoleAdmin, profile))
+		}
 	}
-	return s.observe(s.authenticate(route(mux)))
+	s.inner = route(mux)
+	s.own = s.authenticate(s.inner)
+	return s
+}
+
+// Handler is what the admin listener answers: the API, its description, health
+// and metrics, and at every other address the page for people; without a page
+// (nil) there is nothing there. The listener, its timeouts and its end are the
+// caller's. It is called once.
+//
+// Without a token it answers /healthz, /readyz, /metrics and /openapi.json,
+// which is the same for everybody and holds no secrets. Whom the page lets in
+// is the page's to decide (SignIn).
+func (s *Server) Handler(page http.Handler) http.Handler {
+	if page == nil {
+		return s.in.observe(s.own)
+	}
+	return s.in.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ours(r.URL.Path) {
+			s.own.ServeHTTP(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	}))
+}
+
+// Handler is the interface without a page.
+func Handler(o Options) http.Handler { return New(o).Handler(nil) }
+
+// ours says whether an address belongs to programs. Spellings of one that a
+// mux would clean ("//v1/x", "/./v1") belong to the page, which sends nobody
+// anywhere but to its own addresses.
+func ours(path string) bool {
+	return open[path] || path == "/v1" || strings.HasPrefix(path, "/v1/") ||
+		path == "/debug" || strings.HasPrefix(path, "/debug/")
 }
 
 // register puts the API on a mux.
@@ -99,8 +146,12 @@ func (s *server) register(mux *http.ServeMux) {
 	s.api = humago.New(mux, settings())
 	s.api.UseMiddleware(s.guard)
 	s.campaignOperations()
+	s.historyOperations()
+	s.previewOperations()
+	s.linkOperations()
 	s.messageOperations()
 	s.callOperations()
+	s.decisionOperations()
 	s.optOutOperations()
 	s.senderOperations()
 	s.peopleOperations()

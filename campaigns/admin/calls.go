@@ -17,11 +17,13 @@ func (s *server) callOperations() {
 		OperationID: "list-calls", Method: http.MethodGet, Path: callsPath, Tags: tags,
 		Summary: "List and search calls, the latest first",
 		Description: "Calls that ended; with active=true instead those that this daemon has under way. " +
-			"Outcomes and reasons are explained in docs/outcomes.md.",
+			"Outcomes and reasons are explained in docs/outcomes.md. " + maskedFor,
+		Metadata: needing(RoleViewer),
 	}, s.listCalls)
 	operation(s, huma.Operation{
 		OperationID: "read-call", Method: http.MethodGet, Path: callsPath + "/{call_id}", Tags: tags,
-		Summary: "Read a call and its steps", Errors: []int{http.StatusNotFound},
+		Summary: "Read a call and its steps", Description: maskedFor, Errors: []int{http.StatusNotFound},
+		Metadata: needing(RoleViewer),
 	}, s.readCall)
 }
 
@@ -33,7 +35,7 @@ type callFilter struct {
 	Active   bool   `query:"active" doc:"Those under way instead of those that ended."`
 }
 
-func (s *server) listCalls(ctx context.Context, in *callFilter) (*output[list[report.Call]], error) {
+func (s *server) listCalls(ctx context.Context, in *callFilter) (*output[List[report.Call]], error) {
 	query := report.Query{Campaign: in.Campaign, Outcome: report.Outcome(in.Outcome), Limit: in.Limit, Cursor: in.Cursor}
 	if in.ANI != "" {
 		ani, err := s.number(unescaped(in.ANI), inParameter("ani"))
@@ -52,7 +54,7 @@ func (s *server) listCalls(ctx context.Context, in *callFilter) (*output[list[re
 	if err != nil {
 		return nil, err
 	}
-	return listed(found, next), nil
+	return listed(masked(ctx, found, maskCall), next), nil
 }
 
 func (s *server) readCall(ctx context.Context, in *struct {
@@ -61,12 +63,12 @@ func (s *server) readCall(ctx context.Context, in *struct {
 ) (*output[report.Call], error) {
 	for _, c := range s.Active() {
 		if c.ID == in.ID {
-			return &output[report.Call]{Body: c}, nil
+			return &output[report.Call]{Body: shown(ctx, c, maskCall)}, nil
 		}
 	}
 	c, err := s.Recorder.Get(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &output[report.Call]{Body: c}, nil
+	return &output[report.Call]{Body: shown(ctx, c, maskCall)}, nil
 }

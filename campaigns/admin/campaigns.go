@@ -4,26 +4,18 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"deflectd/campaigns"
-	"deflectd/campaigns/message"
 	"deflectd/campaigns/phone"
 )
 
 const (
 	campaignsPath = "/v1/campaigns"
 	campaignPath  = campaignsPath + "/{id}"
-
-	// patchTries is how often a change is merged anew because others change the
-	// same campaign at the same time.
-	patchTries = 10
 )
 
 // CampaignID is the campaign an address names.
@@ -44,21 +36,13 @@ type campaignAnswer struct {
 	Body     *campaigns.Campaign
 }
 
-// answerOf shows a campaign with its defaults, and what is odd about its text.
-func (s *server) answerOf(c *campaigns.Campaign) *campaignAnswer {
+// answerOf shows a campaign with its defaults, what is odd about it, and what
+// became of its texts.
+func (s *server) answerOf(ctx context.Context, c *campaigns.Campaign) *campaignAnswer {
 	c.SetDefaults()
-	s.warn(c)
+	c.Warnings = s.warnings(ctx, c, s.Outbox.Forecast(c).Warnings)
+	s.addTexts(ctx, c)
 	return &campaignAnswer{Status: http.StatusOK, ETag: etag(c.Version), Body: c}
-}
-
-// warn adds to a campaign what can be saved and may not be meant.
-func (s *server) warn(c *campaigns.Campaign) {
-	c.Warnings = s.Outbox.Forecast(c).Warnings
-	if !s.Senders.Sends(c) {
-		c.Warnings = append(c.Warnings, campaigns.Problem{
-			Pointer: "/originator", Message: "there is no sender its texts could come from: name one, configure one, or obtain a number (/v1/senders)",
-		})
-	}
 }
 
 func (s *server) campaignOperations() {
@@ -66,34 +50,51 @@ func (s *server) campaignOperations() {
 	operation(s, huma.Operation{
 		OperationID: "list-campaigns", Method: http.MethodGet, Path: campaignsPath, Tags: tags,
 		Summary:     "List and search campaigns",
-		Description: "In the order of their ids. The ETag of each is its version in double quotes.",
+		Description: "In the order of their ids, with what became of their texts in the last 7 days. The ETag of each is its version in double quotes.",
+		Metadata:    needing(RoleViewer),
 	}, s.listCampaigns)
 	operation(s, huma.Operation{
 		OperationID: "create-campaign", Method: http.MethodPost, Path: campaignsPath, Tags: tags,
 		Summary: "Create a campaign", DefaultStatus: http.StatusCreated,
-		Errors: []int{http.StatusConflict},
+		Description: "What is left out gets its default. The answer has warnings: what can be saved and may not be meant.",
+		Errors:      []int{http.StatusConflict},
+		Metadata:    needing(RoleEditor), SkipValidateBody: true,
 	}, s.createCampaign)
 	operation(s, huma.Operation{
 		OperationID: "read-campaign", Method: http.MethodGet, Path: campaignPath, Tags: tags,
-		Summary: "Read a campaign", Errors: []int{http.StatusNotFound},
+		Summary: "Read a campaign", Description: "With all defaults, its warnings, and what became of its texts in the last 7 days.",
+		Errors:    []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{"304": {Description: "Nothing has changed since the version named in If-None-Match."}},
+		Metadata:  needing(RoleViewer),
 	}, s.readCampaign)
 	operation(s, huma.Operation{
 		OperationID: "replace-campaign", Method: http.MethodPut, Path: campaignPath, Tags: tags,
 		Summary: "Replace a campaign", Errors: writeErrors(http.StatusConflict),
-		Description: "The body is the whole campaign: what it does not have gets its default.",
+		Description: "The body is the whole campaign: what it does not have gets its default. " + sameAgain,
+		Metadata:    needing(RoleEditor), SkipValidateBody: true,
 	}, s.replaceCampaign)
 	operation(s, huma.Operation{
 		OperationID: "patch-campaign", Method: http.MethodPatch, Path: campaignPath, Tags: tags,
 		Summary: "Change parts of a campaign", Errors: writeErrors(http.StatusConflict),
-		Description: "A JSON merge patch (RFC 7396): what is there replaces, null removes, lists are replaced whole.",
+		Description: "A JSON merge patch (RFC 7396): what is there replaces, null removes, lists are replaced whole. " + sameAgain,
+		Metadata:    needing(RoleEditor),
 	}, s.patchCampaign)
 	operation(s, huma.Operation{
 		OperationID: "delete-campaign", Method: http.MethodDelete, Path: campaignPath, Tags: tags,
 		Summary: "Remove a campaign", DefaultStatus: http.StatusNoContent, Errors: writeErrors(),
-		Description: "Its numbers are free at once. It is kept for 30 days, among the deleted.",
+		Description: "Its numbers are free at once. It is kept for 30 days among the deleted, and can be restored until then.",
+		Metadata:    needing(RoleEditor),
 	}, s.deleteCampaign)
+	operation(s, huma.Operation{
+		OperationID: "restore-campaign", Method: http.MethodPost, Path: campaignPath + "/restore", Tags: tags,
+		Summary: "Bring a deleted campaign back", Errors: writeErrors(http.StatusConflict),
+		Description: "As it was, within 30 days. One that is not deleted is answered with 409 (reason not_deleted), " +
+			"and so is one of whose numbers another campaign answers now, which is named.",
+		Metadata: needing(RoleEditor),
+	}, s.restoreCampaign)
 }
+
+const sameAgain = "What changes nothing makes no new version."
 
 func writeErrors(more ...int) []int {
 	return append(more, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusPreconditionRequired)
@@ -107,31 +108,44 @@ type campaignFilter struct {
 	Deleted bool   `query:"deleted" doc:"Those deleted in the last 30 days instead of those that live."`
 }
 
-func (s *server) listCampaigns(ctx context.Context, in *campaignFilter) (*output[list[*campaigns.Campaign]], error) {
+// CampaignList is one page of campaigns.
+type CampaignList struct {
+	Items []*campaigns.Campaign `json:"items" doc:"The page."`
+	Next  string                `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+	Total int                   `json:"total" doc:"How many there are on all pages."`
+}
+
+func (s *server) listCampaigns(ctx context.Context, in *campaignFilter) (*output[CampaignList], error) {
 	after, err := base64.RawURLEncoding.DecodeString(in.Cursor)
 	if err != nil {
-		return nil, invalid(inParameter("cursor")("is not a cursor of this list: take next_cursor of the page before"))
+		return nil, noCursor()
 	}
 	in.DNIS = unescaped(in.DNIS)
 	if err := s.canonicalDNIS(&in.DNIS); err != nil {
 		return nil, err
 	}
-	all, unreadable, err := s.Campaigns.List(ctx)
+	query := campaigns.Query{Q: in.Q, DNIS: in.DNIS, Deleted: in.Deleted, After: string(after), Limit: in.Limit}
+	if in.Enabled != "" {
+		enabled := in.Enabled == "true"
+		query.Enabled = &enabled
+	}
+	found, err := s.Campaigns.Search(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	for _, broken := range unreadable {
+	for _, broken := range found.Unreadable {
 		s.Logger.ErrorContext(ctx, "campaign cannot be understood and is left out of the list", "error", broken)
 	}
-	found := slices.DeleteFunc(all, func(c *campaigns.Campaign) bool {
-		return c.ID <= string(after) || !in.matches(c)
-	})
-	next := ""
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(found[in.Limit-1].ID))
+	page := CampaignList{Items: make([]*campaigns.Campaign, len(found.Campaigns)), Total: found.Total}
+	for i, c := range found.Campaigns {
+		own := *c // what was found is shared
+		page.Items[i] = &own
 	}
-	return listed(found, next), nil
+	s.addTexts(ctx, page.Items...)
+	if n := len(page.Items); found.More && n > 0 {
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(page.Items[n-1].ID))
+	}
+	return &output[CampaignList]{Body: page}, nil
 }
 
 func (s *server) canonicalDNIS(dnis *string) error {
@@ -146,38 +160,17 @@ func (s *server) canonicalDNIS(dnis *string) error {
 	return nil
 }
 
-func (f *campaignFilter) matches(c *campaigns.Campaign) bool {
-	if f.Deleted != (c.DeletedAt != nil) ||
-		f.Enabled != "" && (f.Enabled == "true") != c.IsEnabled() ||
-		f.DNIS != "" && !slices.Contains(c.DNIS, f.DNIS) {
-		return false
-	}
-	if f.Q == "" {
-		return true
-	}
-	text := strings.ToLower(strings.Join([]string{c.ID, c.Name, c.Text, c.Interaction.ID, c.Interaction.URL}, "\n"))
-	for _, word := range strings.Fields(strings.ToLower(f.Q)) {
-		if !strings.Contains(text, word) {
-			return false
-		}
-	}
-	return true
-}
-
 type newCampaign struct {
 	Key  string `header:"Idempotency-Key" minLength:"1" maxLength:"255" doc:"Makes repeating the request harmless for 24 hours: with the same body it answers the first result."`
-	Body campaigns.Campaign
+	Body campaignBody
 }
 
 func (s *server) createCampaign(ctx context.Context, in *newCampaign) (*campaignAnswer, error) {
-	c := &in.Body
-	if err := kept(c, &campaigns.Campaign{}); err != nil {
+	c, err := s.written(in.Body.document, &campaigns.Campaign{})
+	if err != nil {
 		return nil, err
 	}
-	if err := s.check(c); err != nil {
-		return nil, err
-	}
-	err := s.Campaigns.Create(ctx, c, scoped(ctx, in.Key))
+	err = s.Campaigns.Create(ctx, c, scoped(ctx, in.Key), tokenName(ctx))
 	if errors.Is(err, campaigns.ErrExists) {
 		return nil, problem(http.StatusConflict, "there is a campaign "+c.ID+" already",
 			inBody("/id", "is taken by another campaign"))
@@ -185,25 +178,9 @@ func (s *server) createCampaign(ctx context.Context, in *newCampaign) (*campaign
 	if err != nil {
 		return nil, conflict(err, c)
 	}
-	out := s.answerOf(c)
+	out := s.answerOf(ctx, c)
 	out.Status, out.Location = http.StatusCreated, campaignsPath+"/"+c.ID
 	return out, nil
-}
-
-// check refuses a campaign that could not work. It writes its numbers in
-// canonical form and leaves the rest as it was written, without defaults.
-func (s *server) check(c *campaigns.Campaign) error {
-	full := *c
-	full.SetDefaults()
-	if err := full.Validate(s.Rules); err != nil {
-		return err
-	}
-	f := s.Outbox.Forecast(&full)
-	if f.Segments > message.MaxSegments {
-		return campaigns.Invalid{{Pointer: "/text", Message: fmt.Sprintf(
-			"takes %d segments in %s with its link; at most %d can be sent", f.Segments, f.Encoding, message.MaxSegments)}}
-	}
-	return nil
 }
 
 // conflict names the campaign that has a number already.
@@ -224,111 +201,8 @@ func (s *server) readCampaign(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	out := s.answerOf(c)
-	if in.IfNoneMatch != "" && unchanged(in.IfNoneMatch, c) {
-		out.Status, out.Body = http.StatusNotModified, nil
+	if in.IfNoneMatch != "" && unchanged(in.IfNoneMatch, c.Version) {
+		return &campaignAnswer{Status: http.StatusNotModified, ETag: etag(c.Version)}, nil
 	}
-	return out, nil
-}
-
-// current reads the campaign a write is about, as it was written, and the
-// version it must have when it is written anew.
-func (s *server) current(ctx context.Context, id, ifMatch string) (*campaigns.Campaign, int64, error) {
-	if err := needIfMatch(ifMatch); err != nil {
-		return nil, 0, err
-	}
-	c, err := s.Campaigns.Written(ctx, id)
-	if err != nil {
-		return nil, 0, err
-	}
-	version, err := precondition(ifMatch, c)
-	return c, version, err
-}
-
-func (s *server) replaceCampaign(ctx context.Context, in *struct {
-	CampaignID
-	IfMatch
-	Body campaigns.Campaign
-},
-) (*campaignAnswer, error) {
-	now, version, err := s.current(ctx, in.ID, in.Version)
-	if err != nil {
-		return nil, err
-	}
-	return s.replace(ctx, &in.Body, now, version)
-}
-
-func (s *server) patchCampaign(ctx context.Context, in *struct {
-	CampaignID
-	IfMatch
-	Body map[string]any `contentType:"application/merge-patch+json"`
-},
-) (*campaignAnswer, error) {
-	for try := 1; ; try++ {
-		now, _, err := s.current(ctx, in.ID, in.Version)
-		if err != nil {
-			return nil, err
-		}
-		changed, err := s.patched(now, in.Body)
-		if err != nil {
-			return nil, err
-		}
-		// Also where any version is meant, the one that was read: what another
-		// has changed since is not to be lost.
-		out, err := s.replace(ctx, changed, now, now.Version)
-		if !errors.Is(err, campaigns.ErrStale) || try == patchTries {
-			return out, err
-		}
-	}
-}
-
-// replace puts a campaign in the place of the one that is there now.
-func (s *server) replace(ctx context.Context, c, now *campaigns.Campaign, version int64) (*campaignAnswer, error) {
-	if c.ID != now.ID {
-		return nil, invalid(inBody("/id", "must be "+now.ID+", as in the address: an id never changes"))
-	}
-	if err := kept(c, now); err != nil {
-		return nil, err
-	}
-	if err := s.check(c); err != nil {
-		return nil, err
-	}
-	if err := s.Campaigns.Replace(ctx, c, version); err != nil {
-		return nil, conflict(err, c)
-	}
-	return s.answerOf(c), nil
-}
-
-// kept refuses a change of what the store keeps by itself. What is just as it
-// was read may be sent back, so that a campaign can be read, edited and put.
-func kept(c, now *campaigns.Campaign) error {
-	p := invalid()
-	for name, same := range map[string]bool{
-		"version":    c.Version == 0 || c.Version == now.Version,
-		"created_at": c.CreatedAt.IsZero() || c.CreatedAt.Equal(now.CreatedAt),
-		"updated_at": c.UpdatedAt.IsZero() || c.UpdatedAt.Equal(now.UpdatedAt),
-		"deleted_at": c.DeletedAt == nil,
-	} {
-		if !same {
-			p.Errors = append(p.Errors, inBody("/"+name, "is set by deflectd: leave it out"))
-		}
-	}
-	c.Version, c.CreatedAt, c.UpdatedAt, c.DeletedAt, c.Warnings = 0, time.Time{}, time.Time{}, nil, nil
-	if p.Errors == nil {
-		return nil
-	}
-	slices.SortFunc(p.Errors, func(a, b Detail) int { return strings.Compare(*a.Pointer, *b.Pointer) })
-	return p
-}
-
-func (s *server) deleteCampaign(ctx context.Context, in *struct {
-	CampaignID
-	IfMatch
-},
-) (*struct{}, error) {
-	_, version, err := s.current(ctx, in.ID, in.Version)
-	if err != nil {
-		return nil, err
-	}
-	return nil, s.Campaigns.Delete(ctx, in.ID, version)
+	return s.answerOf(ctx, c), nil
 }

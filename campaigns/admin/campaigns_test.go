@@ -13,7 +13,7 @@ import (
 	"deflectd/campaigns"
 )
 
-type campaignList = list[campaigns.Campaign]
+type campaignList = CampaignList
 
 func TestCampaignFromBirthToEnd(t *testing.T) {
 	f := newFixture(t)

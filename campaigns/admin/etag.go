@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-
-	"deflectd/campaigns"
 )
 
 // etag is the ETag of a version of a campaign (RFC 9110, section 8.8.3).
@@ -15,19 +13,19 @@ func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + 
 const anyVersion = 0
 
 // precondition reads If-Match (RFC 9110, section 13.1.1) and answers the
-// version that the campaign must have; "*" asks for none in particular.
-func precondition(ifMatch string, now *campaigns.Campaign) (int64, error) {
+// version that the campaign must have, where it has the version now; "*" asks for none in particular.
+func precondition(ifMatch string, now int64) (int64, error) {
 	if strings.TrimSpace(ifMatch) == "*" {
 		return anyVersion, nil
 	}
 	for tag := range strings.SplitSeq(ifMatch, ",") {
 		// A weak tag never matches here, and neither does what is no tag at all.
-		if strings.TrimSpace(tag) == etag(now.Version) {
-			return now.Version, nil
+		if strings.TrimSpace(tag) == etag(now) {
+			return now, nil
 		}
 	}
 	return 0, problem(http.StatusPreconditionFailed, "the campaign was changed meanwhile: read it again",
-		inHeader("If-Match", "the campaign is at "+etag(now.Version))).with("ETag", etag(now.Version))
+		inHeader("If-Match", "the campaign is at "+etag(now))).with("ETag", etag(now))
 }
 
 // needIfMatch refuses a write that does not say which version it is about
@@ -41,13 +39,13 @@ func needIfMatch(ifMatch string) error {
 }
 
 // unchanged says whether If-None-Match (RFC 9110, section 13.1.2) names what
-// the client would get.
-func unchanged(ifNoneMatch string, now *campaigns.Campaign) bool {
+// the client would get, the version now.
+func unchanged(ifNoneMatch string, now int64) bool {
 	if strings.TrimSpace(ifNoneMatch) == "*" {
 		return true
 	}
 	for tag := range strings.SplitSeq(ifNoneMatch, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == etag(now.Version) {
+		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == etag(now) {
 			return true
 		}
 	}

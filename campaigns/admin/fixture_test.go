@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
@@ -29,12 +28,6 @@ import (
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
 )
-
-func TestMain(m *testing.M) {
-	// The Redis client looks for a server that is gone once a second, and
-	// notices that it was closed only then.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
-}
 
 // journal is a log that may be read while it is written.
 type journal struct {
@@ -143,6 +136,7 @@ type fixture struct {
 	registry *prometheus.Registry
 	health   Health
 	active   []report.Call
+	asked    report.Question // of decide
 }
 
 func newFixture(t *testing.T, change ...func(*Options)) *fixture {
@@ -164,8 +158,7 @@ type setup struct {
 
 func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	t.Helper()
-	server, err := lab.StartTestRedis(t.Context(), t.TempDir())
-	require.NoError(t, err)
+	server := servers.take(t)
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
@@ -205,11 +198,13 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		}),
 		InboundURL: func() string { return "https://txt.example.com/webhooks/messagebird/inbound/secret" },
 		Active:     func() []report.Call { return f.active },
+		Decide:     f.decide,
 		Rules:      campaigns.Rules{Region: "US"},
 		Tokens: []Token{
 			{Name: "ops", Role: RoleAdmin, Match: func(s string) bool { return s == "secret" }},
 			{Name: "second", Role: RoleAdmin, Match: func(s string) bool { return s == "other" }},
-			{Name: "looker", Role: "viewer", Match: func(s string) bool { return s == "look" }},
+			{Name: "looker", Role: RoleViewer, Match: func(s string) bool { return s == "look" }},
+			{Name: "writer", Role: RoleEditor, Match: func(s string) bool { return s == "write" }},
 		},
 		Health:   func(context.Context) Health { return f.health },
 		Timeout:  5 * time.Second,
@@ -232,12 +227,23 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		cancel()
 		parts.Wait()
 		_ = rdb.Close()
-		require.NoError(t, server.Stop())
 		http.DefaultClient.CloseIdleConnections()
 	})
 	require.Eventually(t, senders.Ready, 10*time.Second, time.Millisecond)
 	return f
 }
+
+// decide offers a text in every call, if Redis answers.
+func (f *fixture) decide(ctx context.Context, q report.Question) (report.Decision, error) {
+	f.asked = q
+	if _, err := f.options.Campaigns.Service(ctx); err != nil {
+		return report.Decision{}, err
+	}
+	return report.Decision{Offered: true, Campaign: "billing", Steps: []report.DecisionStep{{Name: report.StepCampaign, Result: report.StepOK}}}, nil
+}
+
+// as is the header that a request is made by another token with.
+func as(secret string) string { return "Authorization: Bearer " + secret }
 
 // reply is what a request was answered with.
 type reply struct {
@@ -251,12 +257,22 @@ type reply struct {
 // in common. Headers are written "Name: value"; "Name:" takes one away.
 func (f *fixture) do(method, path, body string, headers ...string) reply {
 	f.t.Helper()
+	r, err := f.ask(method, path, body, headers...)
+	require.NoError(f.t, err)
+	r.sound(method, path)
+	return r
+}
+
+// ask is do without the checks; it may be called by many at once.
+func (f *fixture) ask(method, path, body string, headers ...string) (reply, error) {
 	var reader io.Reader
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
 	req, err := http.NewRequestWithContext(f.t.Context(), method, f.url+path, reader)
-	require.NoError(f.t, err)
+	if err != nil {
+		return reply{}, err
+	}
 	req.Header.Set("Authorization", "Bearer secret")
 	if body != "" {
 		req.Header.Set("Content-Type", map[bool]string{true: patchType, false: jsonType}[method == http.MethodPatch])
@@ -269,19 +285,46 @@ func (f *fixture) do(method, path, body string, headers ...string) reply {
 		}
 	}
 	resp, err := http.DefaultClient.Do(req)
-	require.NoError(f.t, err)
+	if err != nil {
+		return reply{}, err
+	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	require.NoError(f.t, err)
-	r := reply{t: f.t, code: resp.StatusCode, header: resp.Header, body: string(text)}
-	require.Equal(f.t, "nosniff", r.header.Get("X-Content-Type-Options"))
+	return reply{t: f.t, code: resp.StatusCode, header: resp.Header, body: string(text)}, err
+}
+
+// sound checks what every answer has in common.
+func (r reply) sound(method, path string) {
+	r.t.Helper()
+	require.Equal(r.t, "nosniff", r.header.Get("X-Content-Type-Options"))
 	if r.code >= 400 && method != http.MethodHead && !strings.HasSuffix(path, "z") {
 		p := r.problem()
-		require.Equal(f.t, r.code, p.Status)
-		require.NotEmpty(f.t, p.Title)
-		require.NotEmpty(f.t, p.Detail)
+		require.Equal(r.t, r.code, p.Status)
+		require.NotEmpty(r.t, p.Title)
+		require.NotEmpty(r.t, p.Detail)
 	}
-	return r
+}
+
+// request is what a test asks.
+type request struct {
+	method, path, body string
+	headers            []string
+}
+
+// all asks many things at once: each of them may have to wait for its answer.
+func (f *fixture) all(requests []request, answered func(request, reply)) {
+	f.t.Helper()
+	replies, errs := make([]reply, len(requests)), make([]error, len(requests))
+	var asked sync.WaitGroup
+	for i, q := range requests {
+		asked.Go(func() { replies[i], errs[i] = f.ask(q.method, q.path, q.body, q.headers...) })
+	}
+	asked.Wait()
+	for i, q := range requests {
+		require.NoError(f.t, errs[i], "%s %s", q.method, q.path)
+		replies[i].sound(q.method, q.path)
+		answered(q, replies[i])
+	}
 }
 
 func (r reply) want(code int) reply {

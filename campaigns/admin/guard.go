@@ -32,16 +32,40 @@ const (
 
 // What marks operations (huma.Operation.Metadata).
 const (
+	role      = "role"      // the Role it needs at least
 	long      = "long"      // it may take longWait
 	storeless = "storeless" // it does not ask Redis
 )
 
-// guard refuses what huma would let pass and nobody would look at: a query
+// needing are the Metadata of an operation: the role it needs, and its marks.
+func needing(r Role, marks ...string) map[string]any {
+	all := map[string]any{role: r}
+	for _, m := range marks {
+		all[m] = true
+	}
+	return all
+}
+
+// roleOf is the role that an operation needs.
+func roleOf(op *huma.Operation) Role {
+	r, ok := op.Metadata[role].(Role)
+	if !ok {
+		panic(op.OperationID + " does not say which role it needs")
+	}
+	return r
+}
+
+// guard refuses those whose role does not allow the operation, and what huma
+// would let pass and nobody would look at: a query
 // that is not one, a parameter twice or without a value, a body where none
 // belongs, of another type than the operation takes, or with a meaning that
 // depends on who reads it.
 func (s *server) guard(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
+	if p := needs(identity(r.Context()), roleOf(ctx.Operation())); p != nil {
+		p.write(w)
+		return
+	}
 	if p := checkQuery(r.URL.RawQuery); p != nil {
 		p.write(w)
 		return

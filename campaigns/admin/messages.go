@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,17 +24,22 @@ func (s *server) messageOperations() {
 		Description: "The text is safe when this is answered, and is sent at once. A campaign that is switched off sends tests alone. " +
 			"A number that may not be texted is refused with the reason: because of what it is with 422 (country_not_allowed, " +
 			"ani_own_number, not_mobile); because of what was before with 409 (opted_out, suppressed, cooldown, capped, " +
-			"ani_untrusted; service_off, no_sender, campaign_disabled), with Retry-After where it is known when it may be. " +
-			"A test is refused to those who have opted out, and counts for no limit and no figure.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
+			"ani_untrusted, outside_hours; service_off, no_sender, campaign_disabled), with Retry-After where it is known when it may be. " +
+			"A test is refused to those who have opted out, and counts for no limit and no figure. With external another gateway " +
+			"sends what the answer has as text: it is checked, counted and kept like any other, and is accepted at once. " +
+			"A test needs the role editor; anything else needs the role admin (403).",
+		Errors:   []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict},
+		Metadata: needing(RoleEditor),
 	}, s.sendMessage)
 	operation(s, huma.Operation{
 		OperationID: "list-messages", Method: http.MethodGet, Path: messagesPath, Tags: tags,
-		Summary: "List and search texts, the latest first",
+		Summary: "List and search texts, the latest first", Description: maskedFor,
+		Metadata: needing(RoleViewer),
 	}, s.listMessages)
 	operation(s, huma.Operation{
 		OperationID: "read-message", Method: http.MethodGet, Path: messagesPath + "/{id}", Tags: tags,
-		Summary: "Read a text and its history", Errors: []int{http.StatusNotFound},
+		Summary: "Read a text and its history", Description: maskedFor, Errors: []int{http.StatusNotFound},
+		Metadata: needing(RoleViewer),
 	}, s.readMessage)
 }
 
@@ -49,6 +55,7 @@ type MessageRequest struct {
 	Params     map[string]string `json:"params,omitempty" doc:"Values for this text that stand for those of the campaign's interaction.params, in the link and in the text; no other names."`
 	Originator string            `json:"originator,omitempty" maxLength:"32" doc:"The sender, where it is not to be the campaign's."`
 	Call       string            `json:"call_id,omitempty" pattern:"^[1-9A-HJ-NP-Za-km-z]{22}$" doc:"The call it belongs to."`
+	External   bool              `json:"external,omitempty" doc:"Another gateway sends it: it is recorded, and not sent from here. Not together with test."`
 	Test       bool              `json:"test,omitempty" doc:"Keeps the text out of all figures and limits; opt-outs hold."`
 }
 
@@ -59,13 +66,18 @@ type messageAnswer struct {
 }
 
 func (s *server) sendMessage(ctx context.Context, in *newMessage) (*messageAnswer, error) {
+	if !in.Body.Test {
+		if p := needs(identity(ctx), RoleAdmin); p != nil {
+			return nil, p
+		}
+	}
 	to, err := s.number(in.Body.To, inTo)
 	if err != nil {
 		return nil, err
 	}
 	request := message.Request{
 		Campaign: &campaigns.Campaign{ID: in.ID}, To: to, Call: in.Body.Call, Originator: in.Body.Originator,
-		Params: in.Body.Params, Test: in.Body.Test, Key: scoped(ctx, in.Key),
+		Params: in.Body.Params, Test: in.Body.Test, External: in.Body.External, Key: scoped(ctx, in.Key),
 	}
 	// First of all: a repetition is answered whatever has changed since.
 	first, repeated, err := s.Outbox.Repeated(ctx, request)
@@ -103,13 +115,15 @@ func inTo(detail string) Detail { return inBody("/to", detail) }
 
 type messageFilter struct {
 	Page
-	To       string `query:"to" maxLength:"64" doc:"Those to this number."`
-	Campaign string `query:"campaign" maxLength:"64" doc:"Those of this campaign."`
-	State    string `query:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"Those in this state."`
+	To       string    `query:"to" maxLength:"64" doc:"Those to this number."`
+	Campaign string    `query:"campaign" maxLength:"64" doc:"Those of this campaign."`
+	State    string    `query:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"Those in this state."`
+	From     time.Time `query:"from" doc:"Those asked for at this time or later (RFC 3339)."`
+	Until    time.Time `query:"until" doc:"Those asked for before this time (RFC 3339)."`
 }
 
-func (s *server) listMessages(ctx context.Context, in *messageFilter) (*output[list[message.Message]], error) {
-	query := message.Query{Campaign: in.Campaign, State: message.State(in.State), Limit: in.Limit, Cursor: in.Cursor}
+func (s *server) listMessages(ctx context.Context, in *messageFilter) (*output[List[message.Message]], error) {
+	query := message.Query{Campaign: in.Campaign, State: message.State(in.State), From: in.From, Until: in.Until, Limit: in.Limit, Cursor: in.Cursor}
 	if in.To != "" {
 		to, err := s.number(unescaped(in.To), inParameter("to"))
 		if err != nil {
@@ -121,7 +135,7 @@ func (s *server) listMessages(ctx context.Context, in *messageFilter) (*output[l
 	if err != nil {
 		return nil, err
 	}
-	return listed(found, next), nil
+	return listed(masked(ctx, found, maskMessage), next), nil
 }
 
 func (s *server) readMessage(ctx context.Context, in *struct {
@@ -132,5 +146,5 @@ func (s *server) readMessage(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &output[message.Message]{Body: m}, nil
+	return &output[message.Message]{Body: shown(ctx, m, maskMessage)}, nil
 }

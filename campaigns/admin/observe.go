@@ -63,6 +63,9 @@ func (s *server) observe(next http.Handler) http.Handler {
 			if fault != nil {
 				s.panicked(a, r, fault)
 			}
+			if a.pattern == "" {
+				a.pattern = r.Pattern // the page's own mux has set it
+			}
 			method := r.Method
 			if !methods[method] {
 				method = "other"

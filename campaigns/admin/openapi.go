@@ -1,18 +1,18 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/sender"
 )
@@ -33,9 +33,12 @@ func (duration) Schema(huma.Registry) *huma.Schema {
 // names are the types that need another name in the description: their own is
 // one of another room, or says too little outside of theirs.
 var names = map[reflect.Type]string{
-	reflect.TypeFor[campaigns.Problem]():  "Warning",
+	reflect.TypeFor[campaigns.Problem]():  "FieldProblem",
+	reflect.TypeFor[campaigns.Change]():   "FieldChange",
+	reflect.TypeFor[campaigns.Texts]():    "CampaignTexts",
+	reflect.TypeFor[message.Change]():     "StateChange",
 	reflect.TypeFor[optout.Entry]():       "OptOut",
-	reflect.TypeFor[list[optout.Entry]](): "ListOptOut",
+	reflect.TypeFor[List[optout.Entry]](): "ListOptOut",
 	reflect.TypeFor[optout.Imported]():    "Imported",
 	reflect.TypeFor[optout.Line]():        "ImportedLine",
 	reflect.TypeFor[sender.Available]():   "AvailableNumber",
@@ -83,7 +86,7 @@ func settings() huma.Config {
 			Components: &huma.Components{
 				Schemas: schemas(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token": {Type: "http", Scheme: "bearer", Description: "A token of admin.tokens in the configuration."},
+					"token": {Type: "http", Scheme: "bearer", Description: "A token of admin.tokens in the configuration. Its role is viewer, editor or admin; each may do what those before it may."},
 				},
 			},
 			Security: []map[string][]string{{"token": {}}},
@@ -101,11 +104,17 @@ func encode(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// operation registers an operation. Beside the errors named, each may be
-// answered with those of every request.
+// operation registers an operation, whose Metadata are made by needing. Beside
+// the errors named, each may be answered with those of every request.
 func operation[I, O any](s *server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
-	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
-		http.StatusUnprocessableEntity)
+	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusUnauthorized, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests)
+	needed := roleOf(&op)
+	if needed != RoleViewer && !slices.Contains(op.Errors, http.StatusForbidden) {
+		op.Errors = append(op.Errors, http.StatusForbidden)
+	}
+	op.Description = strings.TrimSpace(op.Description + " Needs the role " + string(needed) + ".")
+	op.Extensions = map[string]any{"x-role": needed}
 	if op.Metadata[storeless] == nil {
 		op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	}
@@ -117,48 +126,6 @@ func operation[I, O any](s *server, op huma.Operation, handle func(context.Conte
 		}
 		return out, nil
 	})
-}
-
-// document is the API's description: OpenAPI 3.1 as JSON, the same bytes for
-// the same API.
-func document(api huma.API) []byte {
-	for _, item := range api.OpenAPI().Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
-			if op != nil {
-				describe(op)
-			}
-		}
-	}
-	raw, err := json.Marshal(api.OpenAPI())
-	if err != nil {
-		panic("the API has no description: " + err.Error()) // of our own types alone
-	}
-	var out bytes.Buffer
-	_ = json.Indent(&out, raw, "", "  ")
-	out.WriteByte('\n')
-	return out.Bytes()
-}
-
-// describe adds what every answer of a kind has in common.
-func describe(op *huma.Operation) {
-	if op.RequestBody != nil {
-		for _, code := range []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
-			like := *op.Responses["400"]
-			like.Description = http.StatusText(code)
-			op.Responses[strconv.Itoa(code)] = &like
-		}
-	}
-	header := func(code int, name, text string) {
-		if r := op.Responses[strconv.Itoa(code)]; r != nil {
-			r.Headers = map[string]*huma.Param{name: {Description: text, Schema: &huma.Schema{Type: huma.TypeString}}}
-		}
-	}
-	header(http.StatusUnauthorized, "WWW-Authenticate", "How to sign in (RFC 6750).")
-	header(http.StatusServiceUnavailable, "Retry-After", "When to try again, in seconds.")
-	header(http.StatusBadGateway, "Retry-After", "When to try again, in seconds.")
-	if slices.Contains(op.Tags, "messages") || slices.Contains(op.Tags, "senders") {
-		header(http.StatusConflict, "Retry-After", "When it may be possible, in seconds, where that is known.")
-	}
 }
 
 func serveDocument(body []byte) http.HandlerFunc {
@@ -174,10 +141,15 @@ type Page struct {
 	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before."`
 }
 
-// list is one page of something.
-type list[T any] struct {
+// List is one page of something.
+type List[T any] struct {
 	Items []T    `json:"items" doc:"The page; it may be shorter than the limit though there is a next one."`
 	Next  string `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+}
+
+// noCursor is the answer to a cursor that no page had.
+func noCursor() *Problem {
+	return invalid(inParameter("cursor")("is not a cursor of this list: take next_cursor of the page before"))
 }
 
 // output is an answer that is nothing but a body.
@@ -185,9 +157,9 @@ type output[T any] struct {
 	Body T
 }
 
-func listed[T any](items []T, next string) *output[list[T]] {
+func listed[T any](items []T, next string) *output[List[T]] {
 	if items == nil {
 		items = []T{} // an empty list is [], never null
 	}
-	return &output[list[T]]{Body: list[T]{Items: items, Next: next}}
+	return &output[List[T]]{Body: List[T]{Items: items, Next: next}}
 }

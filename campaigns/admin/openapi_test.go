@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,7 @@ type description struct {
 	Paths      map[string]map[string]operationDescription
 	Components struct {
 		Schemas         map[string]json.RawMessage
+		Responses       map[string]responseDescription
 		SecuritySchemes map[string]struct{ Type, Scheme string }
 	}
 	Security []map[string][]string
@@ -28,18 +30,23 @@ type description struct {
 type operationDescription struct {
 	OperationID string
 	Summary     string
+	Description string
 	Tags        []string
 	Parameters  []struct {
 		Name, In, Description string
 		Schema                json.RawMessage
 	}
+	Role        string `json:"x-role"`
 	RequestBody *struct {
 		Content map[string]struct{ Schema json.RawMessage }
 	}
-	Responses map[string]struct {
-		Description string
-		Content     map[string]struct{ Schema json.RawMessage }
-	}
+	Responses map[string]responseDescription
+}
+
+type responseDescription struct {
+	Ref         string `json:"$ref"`
+	Description string
+	Content     map[string]struct{ Schema json.RawMessage }
 }
 
 func TestDescriptionIsInStep(t *testing.T) {
@@ -72,6 +79,8 @@ func TestDescriptionIsSound(t *testing.T) {
 			name := method + " " + path
 			require.NotEmpty(t, op.Summary, name)
 			require.NotEmpty(t, op.Tags, name)
+			require.Contains(t, []string{"viewer", "editor", "admin"}, op.Role, name)
+			require.Contains(t, op.Description, "Needs the role "+op.Role+".", name)
 			require.NotEmpty(t, op.OperationID, name)
 			require.False(t, ids[op.OperationID], name)
 			ids[op.OperationID] = true
@@ -85,6 +94,9 @@ func TestDescriptionIsSound(t *testing.T) {
 				require.True(t, described["path "+part[1]], name)
 			}
 			for code, r := range op.Responses {
+				if shared, ok := strings.CutPrefix(r.Ref, "#/components/responses/"); ok {
+					r = d.Components.Responses[shared]
+				}
 				require.NotEmpty(t, r.Description, "%s: %s", name, code)
 				if code >= "400" {
 					require.Contains(t, r.Content, problemType, "%s: %s", name, code)
@@ -92,5 +104,5 @@ func TestDescriptionIsSound(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, ids, 24)
+	require.Len(t, ids, 31)
 }

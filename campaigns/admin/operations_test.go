@@ -40,7 +40,7 @@ func TestMessages(t *testing.T) {
 	other := read[message.Message](f.do("POST", send, named, key, "Authorization: Bearer other").want(http.StatusAccepted))
 	require.NotEqual(t, first.ID, other.ID)
 
-	type messages = list[message.Message]
+	type messages = List[message.Message]
 	for query, want := range map[string]int{
 		"":                                  3,
 		"?to=4155550133":                    2,
@@ -87,7 +87,8 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		`{"to":"` + strings.Repeat("1", 200) + `"}`:            "/to",
 		`{"to":4155550132}`:                                    "/to",
 		`{"to":"+14155550132","params":{"a":"b"}}`:             "/params/a",
-		`{"to":"+14155550132","external":true}`:                "/external",
+		`{"to":"+14155550132","external":true,"test":true}`:    "/external",
+		`{"to":"+14155550132","external":"yes"}`:               "/external",
 		`{"to":"+14155550132","call_id":"x"}`:                  "/call_id",
 		`{"to":"+14155550132","originator":"Too long a name"}`: "/originator",
 		`{"to":"+14155550132","originator":"a\u0000b"}`:        "/originator",
@@ -153,7 +154,7 @@ func TestCalls(t *testing.T) {
 		})
 	}
 	f.active = []report.Call{{ID: "live", Campaign: "billing", ANI: "+14155550139", Started: start}}
-	type calls = list[report.Call]
+	type calls = List[report.Call]
 	require.Eventually(t, func() bool {
 		return len(read[calls](f.do("GET", callsPath, "").want(200)).Items) == 3
 	}, 5*time.Second, 20*time.Millisecond)

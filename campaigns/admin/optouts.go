@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
 )
@@ -35,12 +37,13 @@ func (s *server) optOutOperations() {
 		OperationID: "list-opt-outs", Method: http.MethodGet, Path: optOutsPath, Tags: tags,
 		Summary: "List and export the numbers that are never texted, the latest first",
 		Description: "With format=csv it is the whole list as a file, which the import takes again: number, hash, " +
-			"since, source, reason, by. Of a person who was forgotten there is the keyed hash alone.",
+			"since, source, reason, by; that needs the role editor (403). Of a person who was forgotten there is the keyed hash alone. " + maskedFor,
+		Errors: []int{http.StatusForbidden},
 		Responses: map[string]*huma.Response{"200": {Description: "A page as JSON, or the whole list as CSV.", Content: map[string]*huma.MediaType{
-			jsonType: {Schema: s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[list[optout.Entry]](), true, "")},
+			jsonType: {Schema: s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[List[optout.Entry]](), true, "")},
 			csvType:  {Schema: &huma.Schema{Type: huma.TypeString}},
 		}}},
-		Metadata: map[string]any{long: true},
+		Metadata: needing(RoleViewer, long),
 	}, s.listOptOuts)
 	operation(s, huma.Operation{
 		OperationID: "import-opt-outs", Method: http.MethodPost, Path: optOutsPath, Tags: tags,
@@ -52,11 +55,12 @@ func (s *server) optOutOperations() {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			csvType: {Schema: &huma.Schema{Type: huma.TypeString}, Example: "number\n+14155550132\n"},
 		}},
-		Metadata: map[string]any{long: true},
+		Metadata: needing(RoleEditor, long),
 	}, s.importOptOuts)
 	operation(s, huma.Operation{
 		OperationID: "read-opt-out", Method: http.MethodGet, Path: optOutPath, Tags: tags,
-		Summary: "Read whether and since when a number has opted out", Errors: []int{http.StatusNotFound},
+		Summary: "Read whether and since when a number has opted out", Description: maskedFor, Errors: []int{http.StatusNotFound},
+		Metadata: needing(RoleViewer),
 	}, s.readOptOut)
 	operation(s, huma.Operation{
 		OperationID: "put-opt-out", Method: http.MethodPut, Path: optOutPath, Tags: tags,
@@ -66,12 +70,15 @@ func (s *server) optOutOperations() {
 		Responses: map[string]*huma.Response{"201": {Description: "It is on the list now.", Content: map[string]*huma.MediaType{
 			jsonType: {Schema: s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[optout.Entry](), true, "")},
 		}}},
+		Metadata: needing(RoleEditor),
 	}, s.putOptOut)
 	operation(s, huma.Operation{
 		OperationID: "delete-opt-out", Method: http.MethodDelete, Path: optOutPath, Tags: tags,
 		Summary: "Let a number be texted again", DefaultStatus: http.StatusNoContent,
-		Description: "Only when the person has asked for it.",
-		Errors:      []int{http.StatusNotFound},
+		Description: "Only when the person has asked for it. Who reads the opt-out of the number afterwards is told when it was " +
+			"removed, by whom and why (404).",
+		Errors:   []int{http.StatusNotFound},
+		Metadata: needing(RoleEditor),
 	}, s.deleteOptOut)
 }
 
@@ -110,6 +117,9 @@ func (f *optOutFilter) alone() error {
 
 func (s *server) listOptOuts(ctx context.Context, in *optOutFilter) (*download, error) {
 	if in.Format == "csv" {
+		if p := needs(identity(ctx), RoleEditor); p != nil {
+			return nil, p
+		}
 		if err := in.alone(); err != nil {
 			return nil, err
 		}
@@ -127,7 +137,7 @@ func (s *server) listOptOuts(ctx context.Context, in *optOutFilter) (*download, 
 	if err != nil {
 		return nil, err
 	}
-	return jsonDownload(listed(found, next).Body), nil
+	return jsonDownload(listed(masked(ctx, found, maskOptOut), next).Body), nil
 }
 
 // listBody is a list as CSV, read while it arrives.
@@ -173,10 +183,26 @@ func (s *server) readOptOut(ctx context.Context, in *PersonNumber) (*output[opto
 		return nil, err
 	}
 	e, err := s.OptOuts.Get(ctx, n.E164)
+	var was *optout.RemovedError
+	if errors.As(err, &was) {
+		return nil, problem(http.StatusNotFound, removedOptOut(was.Removal))
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &output[optout.Entry]{Body: e}, nil
+	return &output[optout.Entry]{Body: shown(ctx, e, maskOptOut)}, nil
+}
+
+// removedOptOut says that a number is no longer on the list, and why.
+func removedOptOut(was optout.Removal) string {
+	text := "the number has not opted out any more: it was removed on " + was.At.Format(time.RFC3339)
+	if was.By != "" {
+		text += " by " + was.By
+	}
+	if was.Reason != "" {
+		text += " (" + was.Reason + ")"
+	}
+	return text
 }
 
 // OptOutRequest says why a number is put on the list.
@@ -199,7 +225,7 @@ func (s *server) putOptOut(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	entry := optout.Entry{Number: n.E164, Source: optout.API, By: tokenName(ctx)}
+	entry := optout.Entry{Number: n.E164, Source: sourceOf(ctx), By: tokenName(ctx)}
 	if in.Body != nil {
 		entry.Reason = in.Body.Reason
 	}
@@ -219,13 +245,29 @@ func (s *server) putOptOut(ctx context.Context, in *struct {
 	return &optOutAnswer{Status: http.StatusOK, Body: now}, nil
 }
 
-func (s *server) deleteOptOut(ctx context.Context, in *PersonNumber) (*struct{}, error) {
-	n, err := s.person(*in)
+// sourceOf is where an opt-out comes from that somebody asks for.
+func sourceOf(ctx context.Context) optout.Source {
+	if fromInside(ctx) {
+		return optout.Page
+	}
+	return optout.API
+}
+
+func (s *server) deleteOptOut(ctx context.Context, in *struct {
+	PersonNumber
+	Reason string `query:"reason" maxLength:"200" doc:"For people: why, such as how the person asked for it. It is kept for a year, with the name of the token."`
+},
+) (*struct{}, error) {
+	n, err := s.person(in.PersonNumber)
 	if err != nil {
 		return nil, err
 	}
-	removed, err := s.OptOuts.Remove(ctx, n.E164)
-	if err == nil && !removed {
+	removed, err := s.OptOuts.RemoveNoted(ctx, n.E164, tokenName(ctx), in.Reason)
+	var wrong campaigns.Invalid
+	switch {
+	case errors.As(err, &wrong):
+		return nil, invalid(inParameter("reason")(wrong[0].Message))
+	case err == nil && !removed:
 		err = optout.ErrNotFound
 	}
 	return nil, err

@@ -19,7 +19,7 @@ import (
 	"deflectd/campaigns/optout"
 )
 
-type optOuts = list[optout.Entry]
+type optOuts = List[optout.Entry]
 
 func TestOptOuts(t *testing.T) {
 	f := newFixture(t)
@@ -74,8 +74,9 @@ func TestOptOuts(t *testing.T) {
 	}
 	require.Len(t, seen, 4)
 
-	f.do("DELETE", optOutsPath+"/+14155550132", "").want(http.StatusNoContent)
+	f.do("DELETE", optOutsPath+"/+14155550132?reason=asked+by+letter", "").want(http.StatusNoContent)
 	f.do("DELETE", optOutsPath+"/+14155550132", "").want(http.StatusNotFound)
+	require.Contains(t, f.do("GET", optOutsPath+"/+14155550132", "").want(http.StatusNotFound).problem().Detail, "by ops (asked by letter)")
 	require.NotContains(t, f.log.String(), "415555")
 }
 
@@ -138,6 +139,11 @@ func TestOptOutsThatAreRefused(t *testing.T) {
 	} {
 		f.unchanged(body, func() { f.do("PUT", one, body).want(422).names(place) })
 	}
+	f.do("PUT", one, "").want(201)
+	for _, reason := range []string{"a%07b", "a%0d%0ab", "a%00", "%ff", strings.Repeat("%C3%BC", 201)} {
+		f.unchanged(reason, func() { f.do("DELETE", one+"?reason="+reason, "").want(422).names("reason") })
+	}
+	f.do("DELETE", one, "").want(204)
 	f.unchanged("bodies", func() {
 		f.do("PUT", one, "{\"reason\":\"\xff\"}").want(400)
 		f.do("PUT", one, `{"reason":null}`).want(400).names("/reason")

@@ -16,12 +16,13 @@ func (s *server) peopleOperations() {
 			"is queued is cancelled. What is left of an opt-out is a keyed hash, so that the number is not texted " +
 			"again. A call that is under way has its record afterwards: forget again when it has ended. Repeating it is " +
 			"harmless: after an error, repeat it.",
-		Metadata: map[string]any{long: true},
+		Metadata: needing(RoleAdmin, long),
 	}, s.forget)
 	operation(s, huma.Operation{
 		OperationID: "delete-suppression", Method: http.MethodDelete, Path: "/v1/suppressions/{number}", Tags: tags,
 		Summary:       "Text a number again to which texts failed for good",
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound},
+		Metadata: needing(RoleAdmin),
 	}, s.unsuppress)
 }
 

@@ -80,8 +80,8 @@ func TestForgetting(t *testing.T) {
 	kept := read[message.Message](f.do("GET", messagesPath+"/"+m.ID, "").want(200))
 	require.Equal(t, message.Delivered, kept.State)
 	require.Empty(t, kept.To+kept.Text+kept.URL)
-	require.Empty(t, read[list[message.Message]](f.do("GET", messagesPath+"?to="+person, "").want(200)).Items)
-	require.Empty(t, read[list[report.Call]](f.do("GET", callsPath+"?ani="+person, "").want(200)).Items)
+	require.Empty(t, read[List[message.Message]](f.do("GET", messagesPath+"?to="+person, "").want(200)).Items)
+	require.Empty(t, read[List[report.Call]](f.do("GET", callsPath+"?ani="+person, "").want(200)).Items)
 	require.Equal(t, report.Released, read[report.Call](f.do("GET", callsPath+"/asked", "").want(200)).Reason)
 	require.Equal(t, other, read[report.Call](f.do("GET", callsPath+"/forwarded", "").want(200)).ANI)
 

@@ -125,6 +125,8 @@ func (s *server) problemOf(err error) *Problem {
 		return problem(http.StatusPreconditionFailed, "the campaign was changed meanwhile: read it again")
 	case errors.Is(err, campaigns.ErrNewer):
 		return problem(http.StatusConflict, "the campaign was written by a newer version of deflectd and has fields that this one would lose")
+	case errors.Is(err, campaigns.ErrNotDeleted):
+		return problem(http.StatusConflict, "the campaign is not deleted").because("not_deleted")
 	case errors.Is(err, message.ErrServiceOff):
 		return problem(http.StatusConflict, "sending is switched off for all campaigns (/v1/service)").because("service_off")
 	case errors.Is(err, message.ErrNoSender):
@@ -133,7 +135,7 @@ func (s *server) problemOf(err error) *Problem {
 		return problem(http.StatusConflict, "the idempotency key was used for another request",
 			inHeader(idempotencyKey, "take a new key for a new request"))
 	case errors.Is(err, message.ErrCursor), errors.Is(err, report.ErrCursor), errors.Is(err, optout.ErrCursor):
-		return invalid(inParameter("cursor")("is not a cursor of this list: take next_cursor of the page before"))
+		return noCursor()
 	case away(err):
 		s.Logger.Warn("a request cannot be answered", "error", err)
 		return problem(http.StatusServiceUnavailable, "the store does not answer: try again").with("Retry-After", "2")
@@ -147,6 +149,8 @@ func missingOf(err error) string {
 	switch {
 	case errors.Is(err, campaigns.ErrNotFound):
 		return "there is no such campaign"
+	case errors.Is(err, campaigns.ErrNoRevision):
+		return "there is no such version of the campaign, or no longer"
 	case errors.Is(err, message.ErrNotFound):
 		return "there is no such message, or no longer"
 	case errors.Is(err, report.ErrNotFound):
@@ -174,7 +178,7 @@ func away(err error) bool {
 		return slices.Contains(refusals, word)
 	}
 	var network net.Error
-	return errors.Is(err, message.ErrStore) || errors.Is(err, message.ErrClosed) ||
+	return errors.Is(err, errNoDecisions) || errors.Is(err, message.ErrStore) || errors.Is(err, message.ErrClosed) ||
 		errors.Is(err, optout.ErrStore) || errors.Is(err, guard.ErrStore) || errors.Is(err, sender.ErrStore) || errors.Is(err, inbound.ErrStore) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
@@ -231,15 +235,30 @@ func detailOf(err error) Detail {
 	place, rest, _ := strings.Cut(found.Location, ".")
 	switch place {
 	case "path", "query":
-		return inParameter(rest)(found.Message)
+		return inParameter(rest)(teaching(found.Message))
 	case "header":
-		return inHeader(rest, found.Message)
+		return inHeader(rest, teaching(found.Message))
 	}
 	where := bodyPointer(found.Location)
 	if missing := required.FindStringSubmatch(found.Message); missing != nil {
 		return inBody(where+pointer(missing[1]), "is needed")
 	}
-	return inBody(where, found.Message)
+	return inBody(where, teaching(found.Message))
+}
+
+// isMissing says whether an error that huma found is that something is not there.
+func isMissing(err error) bool {
+	var found *huma.ErrorDetail
+	return errors.As(err, &found) && required.MatchString(found.Message)
+}
+
+// invalidOf is what is wrong with a campaign, of an error that says so.
+func invalidOf(err error) campaigns.Invalid {
+	var wrong campaigns.Invalid
+	if errors.As(err, &wrong) {
+		return wrong
+	}
+	return campaigns.Invalid{{Message: err.Error()}}
 }
 
 // bodyPointer writes huma's "body.dnis[0]" as a JSON pointer.

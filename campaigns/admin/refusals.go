@@ -55,6 +55,7 @@ var refused = map[guard.Reason]string{
 	guard.Suppressed:   "texts to the number failed for good lately; DELETE /v1/suppressions/NUMBER has it tried again",
 	guard.Cooldown:     "the campaign has texted the number a short while ago",
 	guard.Capped:       "a limit on texts is reached",
+	guard.OutsideHours: "it is not within the hours for marketing (limits.marketing_hours) where the number may be",
 	guard.ANIUntrusted: "so many calls came from the number within minutes that it is not trusted",
 }
 

@@ -15,8 +15,6 @@ import (
 	"deflectd/campaigns/phone"
 )
 
-const sendBilling = "/v1/campaigns/billing/messages"
-
 // Who opted out gets nothing, not even a test.
 func TestOptOutHolds(t *testing.T) {
 	f := newFixture(t)
@@ -139,7 +137,7 @@ func TestOneKeyIsOneText(t *testing.T) {
 		r.want(http.StatusConflict).names("Idempotency-Key")
 	}
 	require.Len(t, ids, 1)
-	texts := read[list[message.Message]](f.do("GET", messagesPath, ""))
+	texts := read[List[message.Message]](f.do("GET", messagesPath, ""))
 	require.Len(t, texts.Items, 1)
 
 	f.do("POST", sendBilling, `{"to":"+14155550139"}`).want(202)
@@ -152,7 +150,7 @@ func TestOneKeyIsOneText(t *testing.T) {
 func TestEveryReasonIsTold(t *testing.T) {
 	for _, reason := range []guard.Reason{
 		guard.OptedOut, guard.Suppressed, guard.Cooldown, guard.Capped, guard.ANIUntrusted, guard.NotMobile,
-		guard.CountryNotAllowed, guard.ANIOwnNumber,
+		guard.CountryNotAllowed, guard.ANIOwnNumber, guard.OutsideHours,
 	} {
 		p := refusalOf(guard.Refusal{Reason: reason, RetryAfter: 1500 * time.Millisecond}, []string{"US", "CA"})
 		require.Equal(t, string(reason), p.Reason)

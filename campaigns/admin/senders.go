@@ -19,12 +19,13 @@ func (s *server) senderOperations() {
 		OperationID: "list-senders", Method: http.MethodGet, Path: sendersPath, Tags: tags,
 		Summary: "List the numbers and names that texts come from",
 		Description: "The configured one (sms.originator) and those that were obtained; a campaign may name another. " +
-			"inbound_url is the address that the provider is to be given for what people text back.",
+			"inbound_url is the address that the provider is to be given for what people text back; viewers do not see it.",
+		Metadata: needing(RoleViewer),
 	}, s.listSenders)
 	operation(s, huma.Operation{
 		OperationID: "find-numbers", Method: http.MethodGet, Path: sendersPath + "/available", Tags: tags,
 		Summary: "Find numbers that can be obtained", Errors: []int{http.StatusConflict, http.StatusBadGateway},
-		Metadata: map[string]any{long: true, storeless: true},
+		Metadata: needing(RoleViewer, long, storeless),
 	}, s.findNumbers)
 	operation(s, huma.Operation{
 		OperationID: "obtain-sender", Method: http.MethodPost, Path: sendersPath, Tags: tags,
@@ -32,7 +33,7 @@ func (s *server) senderOperations() {
 		Description: "It costs money every month from then on. Where the provider's answer is lost (502), it is " +
 			"looked up what became of it: repeat the request to hear, with the same Idempotency-Key.",
 		Errors:   []int{http.StatusConflict, http.StatusBadGateway},
-		Metadata: map[string]any{long: true},
+		Metadata: needing(RoleAdmin, long),
 	}, s.obtainSender)
 	operation(s, huma.Operation{
 		OperationID: "release-sender", Method: http.MethodDelete, Path: sendersPath + "/{id}", Tags: tags,
@@ -41,14 +42,14 @@ func (s *server) senderOperations() {
 			"is left, the answer is 409 with the reason confirm, which names them, until confirm=true says that this is meant. " +
 			"Without a sender nothing is offered and sent.",
 		Errors:   []int{http.StatusNotFound, http.StatusConflict, http.StatusBadGateway},
-		Metadata: map[string]any{long: true},
+		Metadata: needing(RoleAdmin, long),
 	}, s.releaseSender)
 }
 
 // SenderList is what texts come from, and where answers to them go.
 type SenderList struct {
 	Items   []sender.Sender `json:"items" doc:"All of them."`
-	Inbound string          `json:"inbound_url,omitempty" doc:"Where the provider is to send what people text back: set it for each number, on the provider's page. It holds a token: keep it to yourself."`
+	Inbound string          `json:"inbound_url,omitempty" doc:"Where the provider is to send what people text back: set it for each number, on the provider's page. It holds a token: keep it to yourself. Absent for viewers."`
 }
 
 func (s *server) listSenders(ctx context.Context, _ *struct{}) (*output[SenderList], error) {
@@ -59,7 +60,11 @@ func (s *server) listSenders(ctx context.Context, _ *struct{}) (*output[SenderLi
 	if all == nil {
 		all = []sender.Sender{}
 	}
-	return &output[SenderList]{Body: SenderList{Items: all, Inbound: s.InboundURL()}}, nil
+	list := SenderList{Items: all}
+	if identity(ctx).Role.Allows(RoleEditor) {
+		list.Inbound = s.InboundURL()
+	}
+	return &output[SenderList]{Body: list}, nil
 }
 
 type numberFilter struct {
@@ -71,12 +76,12 @@ type numberFilter struct {
 	Limit    int      `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many at most."`
 }
 
-// numberList is numbers that can be obtained; there is no next page.
-type numberList struct {
+// NumberList is numbers that can be obtained; there is no next page.
+type NumberList struct {
 	Items []sender.Available `json:"items" doc:"Numbers that can be obtained now."`
 }
 
-func (s *server) findNumbers(ctx context.Context, in *numberFilter) (*output[numberList], error) {
+func (s *server) findNumbers(ctx context.Context, in *numberFilter) (*output[NumberList], error) {
 	if in.Area != "" && in.Pattern != "" {
 		return nil, invalid(inParameter("area")("does not go together with pattern"))
 	}
@@ -90,7 +95,7 @@ func (s *server) findNumbers(ctx context.Context, in *numberFilter) (*output[num
 	if found == nil {
 		found = []sender.Available{}
 	}
-	return &output[numberList]{Body: numberList{Items: found}}, nil
+	return &output[NumberList]{Body: NumberList{Items: found}}, nil
 }
 
 // SenderRequest asks for a number.

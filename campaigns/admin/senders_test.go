@@ -24,7 +24,7 @@ func TestSenders(t *testing.T) {
 	require.Equal(t, "Acme", all.Items[0].ID)
 	require.Equal(t, sender.SourceConfiguration, all.Items[0].Source)
 
-	found := read[numberList](f.do("GET", sendersPath+"/available?country=us&area=415&features=voice,mms&limit=5", "").want(200))
+	found := read[NumberList](f.do("GET", sendersPath+"/available?country=us&area=415&features=voice,mms&limit=5", "").want(200))
 	require.Equal(t, numberToLet, found.Items[0].Number)
 	require.Equal(t, "US", f.shop.asked.Country)
 	require.Equal(t, "415", f.shop.asked.Area)

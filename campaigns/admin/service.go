@@ -29,12 +29,14 @@ func (s *server) serviceOperations() {
 	tags := []string{"service"}
 	operation(s, huma.Operation{
 		OperationID: "read-service", Method: http.MethodGet, Path: "/v1/service", Tags: tags,
-		Summary: "Read whether texts are offered and sent, and why not",
+		Summary:  "Read whether texts are offered and sent, and why not",
+		Metadata: needing(RoleViewer),
 	}, s.readService)
 	operation(s, huma.Operation{
 		OperationID: "switch-service", Method: http.MethodPut, Path: "/v1/service", Tags: tags,
 		Summary:     "Switch offering and sending on or off, for all campaigns",
 		Description: "Calls pass by while it is off (reason service_off). Texts that are queued wait until it is on again, or expire; those that are with the provider already may still arrive.",
+		Metadata:    needing(RoleAdmin),
 	}, s.switchService)
 }
 

@@ -31,7 +31,7 @@ func TestEveryWordIsExplained(t *testing.T) {
 	}
 	for _, r := range []guard.Reason{
 		guard.OptedOut, guard.Suppressed, guard.Cooldown, guard.Capped, guard.ANIUntrusted, guard.NotMobile,
-		guard.CountryNotAllowed, guard.ANIOwnNumber,
+		guard.CountryNotAllowed, guard.ANIOwnNumber, guard.OutsideHours,
 	} {
 		wanted = append(wanted, string(r))
 	}

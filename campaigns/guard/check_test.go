@@ -20,7 +20,7 @@ func TestTheSegmentsOfTheTextAreLookedAt(t *testing.T) {
 	c := campaign("a", nil)
 	require.True(t, send(t, g, time.Time{}, c, us(8), "m1", 9, NotExempt).None())
 	for segments, want := range map[int]string{1: "", 2: LimitSegments, 3: LimitSegments} {
-		for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){g.Look, g.Check} {
+		for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){first(g), g.Check} {
 			r, err := ask(t.Context(), c, us(1), segments)
 			require.NoError(t, err)
 			assert.Equal(t, want, r.Limit, "%d segments", segments)
@@ -40,7 +40,7 @@ func TestAnOptOutThatWaitsCounts(t *testing.T) {
 	wait := unwritten{us(1).E164: true}
 	g := newGuards(t, connect(t), Policy{Cooldown: time.Hour}, func(o *Options) { o.OptOuts = wait })
 	c := campaign("a", nil)
-	for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){g.Look, g.Check} {
+	for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){first(g), g.Check} {
 		r, err := ask(t.Context(), c, us(1), 1)
 		require.NoError(t, err)
 		assert.Equal(t, Refusal{Reason: OptedOut}, r)

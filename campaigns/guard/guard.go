@@ -44,6 +44,9 @@ type Policy struct {
 	// that the trunk shows for many.
 	SurgeCalls int
 	Suppress   time.Duration // how long a number is left alone after a permanent failure; see Guards.Suppress
+	// MarketingHours are when texts of marketing campaigns may go out, by the clock
+	// of whoever gets them; zero: DefaultMarketingHours.
+	MarketingHours Hours
 }
 
 // Options are what Guards need.
@@ -73,6 +76,7 @@ const defaultTimeout = 200 * time.Millisecond
 type Guards struct {
 	o         Options
 	countries map[string]struct{}
+	hours     Hours // of marketing
 	metrics   *metrics
 	every     time.Duration // between two readings of the figures
 }
@@ -88,6 +92,10 @@ func New(o Options) (*Guards, error) {
 		int64(p.SurgeCalls), int64(p.Suppress)) < 0 {
 		return nil, errors.New("make guards: a limit is negative")
 	}
+	hours := p.MarketingHours.or(DefaultMarketingHours)
+	if !hours.valid() {
+		return nil, errHours
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -97,7 +105,7 @@ func New(o Options) (*Guards, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Guards{o: o, every: figuresEvery, countries: make(map[string]struct{}, len(p.Countries))}
+	g := &Guards{o: o, every: figuresEvery, hours: hours, countries: make(map[string]struct{}, len(p.Countries))}
 	for _, c := range p.Countries {
 		if len(c) != 2 {
 			return nil, fmt.Errorf("make guards: %q is no country (ISO 3166-1 alpha-2)", c)
@@ -126,16 +134,63 @@ func (g *Guards) Countries() []string {
 	return list
 }
 
+// rules are what needs no history, in the order in which it is asked. The hours
+// come last: they alone do not hold for tests.
+var rules = [...]func(*Guards, *campaigns.Campaign, phone.Number) Refusal{
+	(*Guards).own, (*Guards).country, (*Guards).line, (*Guards).quiet,
+}
+
 // Permit decides what needs no history, and asks nobody: ANIOwnNumber,
-// CountryNotAllowed, NotMobile, in this order. Without a campaign (nil) any kind
-// of line will do.
+// CountryNotAllowed, NotMobile, and for marketing OutsideHours, in this order.
+// Without a campaign (nil) any kind of line will do, at any hour.
 func (g *Guards) Permit(c *campaigns.Campaign, n phone.Number) Refusal {
+	return g.permit(rules[:], c, n)
+}
+
+// PermitTest decides the same for a test of the campaign's text, which may go out
+// at any hour.
+func (g *Guards) PermitTest(c *campaigns.Campaign, n phone.Number) Refusal {
+	return g.permit(rules[:len(rules)-1], c, n)
+}
+
+func (g *Guards) permit(
+	rules []func(*Guards, *campaigns.Campaign, phone.Number) Refusal, c *campaigns.Campaign, n phone.Number,
+) Refusal {
+	for _, rule := range rules {
+		if r := rule(g, c, n); !r.None() {
+			return r
+		}
+	}
+	return Refusal{}
+}
+
+// Forbidden is all that Permit would refuse, were it not for the others, in the
+// same order.
+func (g *Guards) Forbidden(c *campaigns.Campaign, n phone.Number) []Refusal {
+	var list []Refusal
+	for _, rule := range rules {
+		if r := rule(g, c, n); !r.None() {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func (g *Guards) own(_ *campaigns.Campaign, n phone.Number) Refusal {
 	if g.o.Own(n.E164) {
 		return Refusal{Reason: ANIOwnNumber}
 	}
+	return Refusal{}
+}
+
+func (g *Guards) country(_ *campaigns.Campaign, n phone.Number) Refusal {
 	if _, allowed := g.countries[n.Region]; !allowed {
 		return Refusal{Reason: CountryNotAllowed}
 	}
+	return Refusal{}
+}
+
+func (g *Guards) line(c *campaigns.Campaign, n phone.Number) Refusal {
 	if c != nil && !c.Takes(phone.LineType(n)) {
 		return Refusal{Reason: NotMobile}
 	}

@@ -64,6 +64,10 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"no redis":           {Secret: known},
 		"no secret":          {Redis: rdb},
 		"a negative limit":   {Redis: rdb, Secret: known, Policy: Policy{PerCallerPerDay: -1}},
+		"hours backwards":    {Redis: rdb, Secret: known, Policy: Policy{MarketingHours: Hours{22 * time.Hour, 8 * time.Hour}}},
+		"hours of two days":  {Redis: rdb, Secret: known, Policy: Policy{MarketingHours: Hours{8 * time.Hour, 25 * time.Hour}}},
+		"hours of yesterday": {Redis: rdb, Secret: known, Policy: Policy{MarketingHours: Hours{-time.Hour, 8 * time.Hour}}},
+		"no hours at all":    {Redis: rdb, Secret: known, Policy: Policy{MarketingHours: Hours{8 * time.Hour, 8 * time.Hour}}},
 		"a negative time":    {Redis: rdb, Secret: known, Policy: Policy{Cooldown: -1}},
 		"no country at all":  {Redis: rdb, Secret: known, Policy: Policy{Countries: []string{""}}},
 		"a country's number": {Redis: rdb, Secret: known, Policy: Policy{Countries: []string{"+49"}}},
@@ -86,7 +90,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	g := newGuards(t, rdb, Policy{}, func(o *Options) { o.Registerer = r })
 	// All are there from the beginning, at 0, and no others come up.
 	reasons := []Reason{OptedOut, Suppressed, Cooldown, NotMobile, CountryNotAllowed, ANIOwnNumber}
-	limits := []string{LimitCaller, LimitCampaignCaller, LimitCampaign, LimitPrefix, LimitSegments, LimitSurge}
+	limits := []string{LimitCaller, LimitCampaignCaller, LimitCampaign, LimitPrefix, LimitSegments, LimitSurge, LimitMarketingHours}
 	every := 2 * (len(reasons) + len(limits))
 	n, err := testutil.GatherAndCount(r, name)
 	require.NoError(t, err)

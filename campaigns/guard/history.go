@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -35,36 +36,60 @@ var (
 // Where an opt-out waits to be written, Redis is not asked, and nothing counted.
 // Permit is to be asked first. The error is ErrStore.
 func (g *Guards) Check(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (Refusal, error) {
-	return g.look(ctx, c, n, segments, rand.Text())
-}
-
-// Look asks the same and counts nothing: for a look at what would be decided.
-// The error is ErrStore.
-func (g *Guards) Look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (Refusal, error) {
-	return g.look(ctx, c, n, segments, "")
-}
-
-// look runs the script of the same name. A call names itself, so that it is
-// counted once though the Redis client may repeat the request.
-func (g *Guards) look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int, call string) (Refusal, error) {
 	// Asked before Redis is: an opt-out waits until it is there.
-	if g.o.OptOuts != nil && g.o.OptOuts.Waiting(n.E164) {
+	if g.waits(n) {
 		return Refusal{Reason: OptedOut}, nil
 	}
+	// A call names itself, so that it is counted once though the Redis client may
+	// repeat the request.
+	list, err := g.look(ctx, c, n, segments, rand.Text())
+	if err != nil || len(list) == 0 {
+		return Refusal{}, err
+	}
+	return list[0], nil
+}
+
+// Look asks the same and counts nothing, for a look at what would be decided: all
+// that Check would refuse, were it not for the others, in the same order. Where an
+// opt-out waits to be written, it is among them, and Redis is asked all the same.
+// The error is ErrStore; what is known without Redis is answered beside it.
+func (g *Guards) Look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) ([]Refusal, error) {
+	list, err := g.look(ctx, c, n, segments, "")
+	if g.waits(n) && (len(list) == 0 || list[0].Reason != OptedOut) {
+		list = slices.Insert(list, 0, Refusal{Reason: OptedOut})
+	}
+	return list, err
+}
+
+// waits tells whether an opt-out of the number waits to be written.
+func (g *Guards) waits(n phone.Number) bool {
+	return g.o.OptOuts != nil && g.o.OptOuts.Waiting(n.E164)
+}
+
+// look runs the script of the same name: for a call, the first refusal, else all.
+func (g *Guards) look(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int, call string) ([]Refusal, error) {
 	args, err := g.appendArgs(append(make([]any, 0, ArgCount+2), call, segments), c, n, NotExempt)
 	if err != nil {
-		return Refusal{}, err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.o.Timeout)
 	defer cancel()
 	answer, err := lookScript.Run(ctx, g.o.Redis, []string{campaigns.Key("guard", "calls")}, args...).Slice()
 	if err != nil {
-		return Refusal{}, storeError("look whether a number may be texted", err)
+		return nil, storeError("look whether a number may be texted", err)
 	}
-	return read(answer)
+	var list []Refusal
+	for three := range slices.Chunk(answer, 3) {
+		r, err := read(three)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
-// read understands the answer of guard_refusal.
+// read understands one refusal of a script.
 func read(answer []any) (Refusal, error) {
 	if len(answer) == 3 {
 		reason, isReason := answer[0].(string)

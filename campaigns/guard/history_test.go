@@ -90,7 +90,7 @@ func TestEachGuardHasItsReason(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGuards(t, connect(t), test.policy)
 			c := test.campaign
-			for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){g.Look, g.Check} {
+			for _, ask := range []func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error){first(g), g.Check} {
 				r, err := ask(t.Context(), c, us(1), 1)
 				require.NoError(t, err)
 				require.True(t, r.None(), "%v", r)
@@ -103,7 +103,7 @@ func TestEachGuardHasItsReason(t *testing.T) {
 				assert.LessOrEqual(t, r.RetryAfter, test.want.RetryAfter)
 				assert.Equal(t, test.want.RetryAfter > 0, r.RetryAfter > 0)
 			}
-			r, err := g.Look(t.Context(), c, us(1), 1)
+			r, err := first(g)(t.Context(), c, us(1), 1)
 			require.NoError(t, err)
 			isRefused(r)
 			r, err = g.Check(t.Context(), c, us(1), 1)
@@ -113,7 +113,7 @@ func TestEachGuardHasItsReason(t *testing.T) {
 
 			// Another person, of another campaign and range, may be texted, but
 			// where it is the service's limit.
-			r, err = g.Look(t.Context(), campaign("other", nil), phone.Number{E164: "+12125550132", Region: "US"}, 1)
+			r, err = first(g)(t.Context(), campaign("other", nil), phone.Number{E164: "+12125550132", Region: "US"}, 1)
 			require.NoError(t, err)
 			assert.Equal(t, test.want.Limit != LimitSegments, r.None(), "%v", r)
 		})
@@ -212,7 +212,7 @@ func TestNoKeyHoldsANumberAndNothingIsLeftOfAForgottenPerson(t *testing.T) {
 	assert.Zero(t, mine())
 	assert.Len(t, keys(t), before-4, "others are not forgotten")
 	require.NoError(t, g.Forget(t.Context(), us(1).E164))
-	r, err := g.Look(t.Context(), c, us(1), 1)
+	r, err := first(g)(t.Context(), c, us(1), 1)
 	require.NoError(t, err)
 	assert.True(t, r.None())
 }
@@ -220,7 +220,7 @@ func TestNoKeyHoldsANumberAndNothingIsLeftOfAForgottenPerson(t *testing.T) {
 func TestASuppressionEndsByItselfOrByHand(t *testing.T) {
 	g := newGuards(t, connect(t), Policy{})
 	refused := func() bool {
-		r, err := g.Look(t.Context(), campaign("a", nil), us(1), 1)
+		r, err := first(g)(t.Context(), campaign("a", nil), us(1), 1)
 		require.NoError(t, err)
 		return r.Reason == Suppressed
 	}
@@ -281,7 +281,7 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 	t.Cleanup(func() { _ = r.Stop() })
 	g := newGuards(t, dial(t, r), Policy{SurgeCalls: 10}, func(o *Options) { o.Timeout = 0 })
 	assert.Equal(t, 200*time.Millisecond, g.Timeout())
-	_, err = g.Look(t.Context(), campaign("a", nil), us(1), 1)
+	_, err = first(g)(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)
 
 	require.NoError(t, r.Freeze())
@@ -297,7 +297,7 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, r.Thaw())
 	require.Eventually(t, func() bool {
-		_, err := g.Look(t.Context(), campaign("a", nil), us(1), 1)
+		_, err := first(g)(t.Context(), campaign("a", nil), us(1), 1)
 		return err == nil
 	}, 10*time.Second, 10*time.Millisecond)
 

@@ -17,6 +17,9 @@ var functions string
 //	guard_args(i) -> subject, limits           what Args made, from ARGV[i] on
 //	guard_refusal(subject, limits, at, segments) -> reason, limit, retry_ms
 //	                                           reason '' where the text may go out; writes nothing
+//	guard_rules(subject, limits, at, segments, refuse)
+//	                                           tells of each, in the same order: refuse(reason, limit,
+//	                                           retry_ms), until that answers true
 //	guard_count(subject, at, id, segments)     a text was made durable; once for each text
 //	guard_uncount(person, prefix, campaign, at, id, segments)
 //	                                           it certainly did not go out; once for each text

@@ -151,3 +151,14 @@ func keys(t testing.TB) []string {
 	require.NoError(t, err)
 	return list
 }
+
+// first is Look, less all that it says behind the first refusal: what Check says.
+func first(g *Guards) func(context.Context, *campaigns.Campaign, phone.Number, int) (Refusal, error) {
+	return func(ctx context.Context, c *campaigns.Campaign, n phone.Number, segments int) (Refusal, error) {
+		list, err := g.Look(ctx, c, n, segments)
+		if len(list) == 0 {
+			return Refusal{}, err
+		}
+		return list[0], err
+	}
+}

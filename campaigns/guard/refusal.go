@@ -20,6 +20,7 @@ const (
 	NotMobile         Reason = "not_mobile"          // the campaign does not text this kind of line
 	CountryNotAllowed Reason = "country_not_allowed" // texts may not go to the number's country
 	ANIOwnNumber      Reason = "ani_own_number"      // the number is our own
+	OutsideHours      Reason = "outside_hours"       // not at this hour: see Refusal.Limit
 )
 
 // The limits that can be reached.
@@ -30,12 +31,13 @@ const (
 	LimitPrefix         = "per_prefix_per_hour"         // texts to numbers that differ in the last four digits only
 	LimitSegments       = "segments_per_day"            // segments of all texts in 24 hours
 	LimitSurge          = "surge"                       // calls of one number in 10 minutes
+	LimitMarketingHours = "marketing_hours"             // the hours of texts that nobody has asked for
 )
 
 // Refusal is what a guard says. The zero value refuses nothing.
 type Refusal struct {
 	Reason Reason
-	// Limit is which limit is reached, with Capped and ANIUntrusted.
+	// Limit is which limit is reached, with Capped, ANIUntrusted and OutsideHours.
 	Limit string
 	// RetryAfter is how long it stays so, where nothing else happens; 0 where
 	// that is not known, or for ever.
@@ -65,7 +67,7 @@ func (r Refusal) String() string {
 var labels = []string{
 	string(OptedOut), string(Suppressed), string(Cooldown),
 	string(NotMobile), string(CountryNotAllowed), string(ANIOwnNumber),
-	LimitCaller, LimitCampaignCaller, LimitCampaign, LimitPrefix, LimitSegments, LimitSurge,
+	LimitCaller, LimitCampaignCaller, LimitCampaign, LimitPrefix, LimitSegments, LimitSurge, LimitMarketingHours,
 }
 
 // label is what the refusal is counted as.

@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"deflectd/campaigns"
 )
 
 // kind is what a text asks for.
@@ -24,14 +26,8 @@ const (
 func kinds() []kind { return []kind{stop, start, help, other, ignored} }
 
 var (
-	// stopWords opt out. The first six are what CTIA's Messaging Principles and
-	// Best Practices (5.1.3) ask for; "revoke" and "opt out" are of 47 CFR
-	// 64.1200(a)(10), which names the words that are always meant so; "arret" is
-	// the Canadian carriers' French. Of two words is none but "opt out".
-	stopWords = []string{
-		"stop", "stopall", "unsubscribe", "cancel", "end", "quit",
-		"revoke", "optout", "remove", "arret",
-	}
+	// stopWords opt out.
+	stopWords  = campaigns.OptOutWords
 	startWords = []string{"start", "unstop"}
 	helpWords  = []string{"help", "info"}
 	// politeWords may stand before a word that opts out.

@@ -13,7 +13,7 @@ import (
 // InteractionURL is the address that opens the campaign's interaction for the
 // recipient e164: the campaign's URL with the interaction's id in place of its
 // placeholder, its params, and the recipient's number where the campaign wants
-// it there. What the URL's query and fragment hold already is kept. A param has
+// it there and the recipient is known (e164 is not ""). What the URL's query and fragment hold already is kept. A param has
 // the value that params gives it, else the campaign's; params alone adds none
 // (see Campaign.ValidateParams). It fails only for a URL that Campaign.Validate
 // refuses.
@@ -59,7 +59,7 @@ func addParams(query string, in campaigns.Interaction, e164 string, params map[s
 		}
 		add(name, value)
 	}
-	if in.CallerID == campaigns.CallerIDPlain {
+	if in.CallerID == campaigns.CallerIDPlain && e164 != "" {
 		add(in.CallerIDParam, e164)
 	}
 	return b.String()

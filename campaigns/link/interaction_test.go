@@ -76,6 +76,17 @@ func TestInteractionURLWithParams(t *testing.T) {
 	require.Equal(t, "Ann", in.Params["name"])
 }
 
+// Where nobody in particular is to open it there is no number in the address.
+func TestInteractionURLOfNobody(t *testing.T) {
+	in := campaigns.Interaction{
+		URL: "https://a.example/start", Params: map[string]string{"lang": "en"},
+		CallerID: campaigns.CallerIDPlain, CallerIDParam: "callerId",
+	}
+	got, err := InteractionURL(in, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, "https://a.example/start?lang=en", got)
+}
+
 // For every campaign that is valid: the address can be read again, says what
 // was asked for, and holds the caller's number once.
 func TestInteractionURLProperties(t *testing.T) {

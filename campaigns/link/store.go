@@ -20,12 +20,13 @@ var (
 	errExpired = errors.New("link has expired")
 )
 
-// The fields of a link's hash in Redis. The script that makes a text durable
-// writes the first two, and sets the key to expire after TTL; scripts/open.lua
+// The fields of a link's hash in Redis. The scripts that make a text durable, or a
+// link alone, write them and set the key to expire after TTL; scripts/open.lua
 // counts in "opens" and "bots".
 const (
 	FieldCampaign = "campaign" // id
 	FieldMessage  = "message"  // id of the text that carries the link
+	FieldBy       = "by"       // of a link alone: the name of the token that asked for it
 )
 
 // grace is how long an expired link is still known as expired.

@@ -9,12 +9,15 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/guard"
+	"deflectd/campaigns/phone"
 )
 
 // flight is a message in the hands of this process.
 type flight struct {
 	message Message // Attempts counts those before this one
 	holder  string
+	kind    string             // of its campaign, "" where the hours for marketing do not matter
 	first   bool               // a caller may wait for it: it has slots of its own
 	list    bool               // one of a list
 	abort   context.CancelFunc // ends the provider call
@@ -69,13 +72,7 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 			return "", errNotTried
 		}
 	}
-	if o.unwanted(f.message.ID) != "" {
-		// Nobody else takes it up while its lease lasts; until then Redis has
-		// been told.
-		return "", errNotTried
-	}
-	if cause := o.withdrawn(f); cause != "" { // an opt-out that Redis has yet to be told of
-		o.giveBack(ctx, f, 0, cause)
+	if !o.wanted(ctx, f) {
 		return "", errNotTried
 	}
 	learn, err := o.breaker.Allow()
@@ -113,6 +110,34 @@ func (o *Outbox) try(ctx, calling context.Context, f *flight) (id string, err er
 		lesson = err
 	}
 	return id, err
+}
+
+// wanted says whether the text may go out as far as this process knows. Where it
+// may not, nothing is left to be done here.
+func (o *Outbox) wanted(ctx context.Context, f *flight) bool {
+	if o.unwanted(f.message.ID) != "" {
+		// Nobody else takes it up while its lease lasts; until then Redis has
+		// been told.
+		return false
+	}
+	if cause := o.withdrawn(f); cause != "" { // an opt-out that Redis has yet to be told of
+		o.giveBack(ctx, f, 0, cause)
+		return false
+	}
+	if wait := o.quiet(f); wait > 0 {
+		o.giveBack(ctx, f, wait, string(guard.OutsideHours))
+		return false
+	}
+	return true
+}
+
+// quiet is for how long the text must wait for the hours for marketing: until they
+// begin, or it has expired.
+func (o *Outbox) quiet(f *flight) time.Duration {
+	if f.kind == "" || o.opts.Guards == nil {
+		return 0
+	}
+	return o.opts.Guards.Quiet(f.kind, phone.Number{E164: f.message.To}, time.Now())
 }
 
 // withdrawn says why the text of a flight must not be sent any more, though Redis

@@ -149,10 +149,7 @@ func (l *looper) claim(ctx context.Context) (time.Duration, error) {
 		}
 		hands := max(2, l.opts.Workers/4)
 		room, roomForLists := hands-int(l.claimed.Load()), hands/2-int(l.listed.Load())
-		up := 0
-		if l.ProviderUp() {
-			up = 1
-		}
+		up := bit(l.ProviderUp())
 		again := 1
 		if !l.asked {
 			l.holder, l.asked, again = l.unique(), true, 0
@@ -195,7 +192,7 @@ func (l *looper) rest(answer reply, silent bool) {
 func (l *looper) took(ctx context.Context, holder string, answer reply) {
 	for _, row := range answer.list(3) {
 		r := reply(row.([]any))
-		f := &flight{message: claimedMessage(r), holder: holder, list: r.string(9) == "1"}
+		f := &flight{message: claimedMessage(r), holder: holder, list: r.string(9) == "1", kind: r.string(10)}
 		l.hands(f, 1)
 		begun := l.begin(func() {
 			l.fly(context.WithoutCancel(ctx), f)

@@ -89,18 +89,25 @@ func TestALivingWorkerKeepsItsTexts(t *testing.T) {
 
 func TestStoppingFinishesWhatIsInFlight(t *testing.T) {
 	rdb := connect(t, startRedis(t))
-	p := &provider{answer: func(ctx context.Context, tx Text) (string, error) {
-		time.Sleep(300 * time.Millisecond)
+	release := make(chan struct{})
+	p := &provider{answer: func(context.Context, Text) (string, error) {
+		<-release
 		return "id", nil
 	}}
-	a := newOutbox(t, rdb, p, func(o *Options) { o.Workers = 1 })
+	a := newOutbox(t, rdb, p, func(o *Options) { o.Workers, o.Shutdown = 1, 2*patience })
 	stop := running(t, a)
 	first, err := a.Send(t.Context(), request())
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, 10*time.Second, time.Millisecond)
-	second, err := a.Send(t.Context(), request())
+	second, err := a.Send(t.Context(), request()) // waits for the only slot
 	require.NoError(t, err)
-	stop()
+	var finishing sync.WaitGroup
+	finishing.Go(stop)
+	assert.Eventually(t, func() bool {
+		return rdb.HGet(t.Context(), messageKey(second.Message().ID), "holder").Val() == ""
+	}, patience, time.Millisecond, "it is given back, while the first is in flight")
+	close(release)
+	finishing.Wait()
 	assert.Equal(t, []State{Sending, Accepted}, states(t, first))
 	assert.Empty(t, states(t, second))
 	_, err = a.Send(t.Context(), request())
@@ -124,7 +131,7 @@ func TestStoppingCutsShortWhatHangs(t *testing.T) {
 	stop := running(t, o)
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	wants(t, o, pending.Message().ID, Sending)
+	sees(t, pending, Sending)
 	begun := time.Now()
 	stop()
 	assert.Less(t, time.Since(begun), o.opts.AttemptTimeout)

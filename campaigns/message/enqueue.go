@@ -23,8 +23,22 @@ type durable struct {
 	key      string // idempotency key, "" for none
 	digest   string // tells the requests with that key apart
 	list     bool
-	must     bool // it goes out though a limit is reached
-	resend   bool // once more, where nobody knows what became of it
+	external bool   // another gateway sends it
+	must     bool   // it goes out though a limit is reached
+	kind     string // of the campaign, "" where the hours for marketing do not matter
+	resend   bool   // once more, where nobody knows what became of it
+}
+
+// way is who waits for the message, as the script knows it.
+func (d *durable) way() string {
+	switch {
+	case d.external:
+		return "external"
+	case d.list:
+		return "list"
+	default:
+		return "live"
+	}
 }
 
 // The fields of a record that are on or off.
@@ -33,6 +47,14 @@ func flag(on bool) string {
 		return "1"
 	}
 	return ""
+}
+
+// bit is an argument of a script that is on or off.
+func bit(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 // kept is for how long any message is kept at most, from when it was made.
@@ -49,18 +71,11 @@ func (o *Outbox) enqueue(ctx context.Context, m *Message, d durable) (reply, err
 		keys = append(keys, idempotencyKey(d.key))
 		marker = m.ID + " " + d.digest
 	}
-	list, must := 0, 0
-	if d.list {
-		list = 1
-	}
-	if d.must {
-		must = 1
-	}
 	args := make([]any, 0, 64)
 	args = append(args, m.ID, d.holder, o.opts.Lease.Milliseconds(), d.validity.Milliseconds(),
 		(d.validity + o.opts.Retention).Milliseconds(), d.target, d.leads.Milliseconds(), link.TTL(d.leads).Milliseconds(),
-		marker, keyKept.Milliseconds(), d.notAfter, list, m.Segments,
-		o.kept().Milliseconds(), must)
+		marker, keyKept.Milliseconds(), d.notAfter, d.way(), m.Segments,
+		o.kept().Milliseconds(), bit(d.must))
 	guards := len(args)
 	args = append(args, 0)
 	if m.Link != "" {
@@ -70,6 +85,12 @@ func (o *Outbox) enqueue(ctx context.Context, m *Message, d durable) (reply, err
 	}
 	args = append(args, "campaign", m.Campaign, "call", m.Call, "to", m.To, "originator", m.Originator, "text", m.Text,
 		"link", m.Link, "url", m.URL, "encoding", m.Encoding, "test", flag(m.Test))
+	if d.kind == campaigns.KindMarketing { // it matters to no other
+		args = append(args, "kind", d.kind)
+	}
+	if d.external {
+		args = append(args, "provider", ProviderExternal)
+	}
 	if d.resend {
 		args = append(args, "resend", o.opts.ResendAfter.Milliseconds())
 	}

@@ -1,11 +1,6 @@
 package message
 
-import (
-	"context"
-	"strings"
-
-	"deflectd/campaigns/link"
-)
+import "context"
 
 // forgetBatch is how many messages one script takes a number out of.
 const forgetBatch = 100
@@ -15,10 +10,14 @@ const forgetBatch = 100
 // again. Gone are the number, the text, the originator, and where the link
 // leads; the link stays as one that has expired, and the record as what became
 // of a message to somebody. Where the provider may yet say that the person has
-// opted out, the pseudonym stays until the message is final. The error is
-// ErrStore: it is to be asked for again.
+// opted out, the pseudonym stays until the message is final. Links that were made
+// alone for the number lead nowhere any more either. The error is ErrStore: it is
+// to be asked for again.
 func (o *Outbox) Forget(ctx context.Context, e164 string) (n int, err error) {
-	before, behind, _ := strings.Cut(link.URLKey("\n"), "\n")
+	if err := o.forgetLinks(ctx, e164); err != nil {
+		return 0, err
+	}
+	before, behind := linkURLKey()
 	key := numberKey(e164)
 	for {
 		var ids []string

@@ -48,8 +48,7 @@ func TestForget(t *testing.T) {
 		pending, err := o.Send(t.Context(), r)
 		require.NoError(t, err)
 		if want == Queued {
-			require.Equal(t, Sending, <-pending.States())
-			require.Equal(t, Queued, <-pending.States())
+			sees(t, pending, Sending, Queued)
 		}
 		wants(t, o, pending.Message().ID, want)
 		return pending.Message()
@@ -135,7 +134,7 @@ func TestAnOptOutIsLearntFromARefusalAfterForgetting(t *testing.T) {
 	o := newOutbox(t, rdb, p, guarded(t, rdb, home()))
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	require.Equal(t, Sending, <-pending.States())
+	sees(t, pending, Sending)
 	_, err = o.Forget(t.Context(), caller)
 	require.NoError(t, err)
 	hand(t, release, &SendError{Verdict: Refused, Reason: ReasonOptedOut, Healthy: true})
@@ -204,7 +203,7 @@ func TestWhatDidNotGoOutAfterForgettingCountsNoMore(t *testing.T) {
 		r.Campaign.Limits = &campaigns.Limits{PerDay: &limit}
 		pending, err := o.Send(t.Context(), r)
 		require.NoError(t, err)
-		require.Equal(t, Sending, <-pending.States())
+		sees(t, pending, Sending)
 		return pending
 	}
 	for _, opted := range []bool{false, true} { // the latter leaves no pseudonym

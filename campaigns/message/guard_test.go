@@ -189,8 +189,7 @@ func TestWhatDidNotGoOutCountsAgainstNoLimit(t *testing.T) {
 			pending, err := o.Send(t.Context(), request())
 			require.NoError(t, err, name)
 			if c.then != nil {
-				require.Equal(t, Sending, <-pending.States())
-				require.Equal(t, Queued, <-pending.States())
+				sees(t, pending, Sending, Queued)
 				c.then(pending.Message().ID)
 			}
 			wants(t, o, pending.Message().ID, c.state)

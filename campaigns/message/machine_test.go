@@ -29,7 +29,8 @@ type machine struct {
 	to string
 	m  model
 
-	past []string // those that have held it
+	past   []string // those that have held it
+	before campaigns.Texts
 }
 
 // run runs a script on the message, once or, as a Redis client may, twice: that
@@ -139,6 +140,9 @@ func (x *machine) sending() {
 
 func (x *machine) settle() {
 	holder, attempt := x.hand(x.m.attempts)
+	if attempt == "0" {
+		return // the first is 1
+	}
 	to := rapid.SampledFrom([]State{Accepted, Failed, Unknown}).Draw(x.t, "to")
 	reason := rapid.SampledFrom([]string{"rejected", ReasonOptedOut}).Draw(x.t, "reason")
 	suppress := x.drawSuppression()
@@ -177,7 +181,7 @@ func (x *machine) settle() {
 	case Unknown:
 		x.m.unknown()
 	default:
-		x.m.state = to
+		x.m.state, x.m.took = to, true
 	}
 }
 
@@ -247,7 +251,7 @@ func (x *machine) report() {
 		return
 	}
 	if !x.m.state.Final() && x.m.state != to {
-		x.m.state, x.m.holder, x.m.doubted = to, "", false
+		x.m.state, x.m.holder, x.m.doubted, x.m.took = to, "", false, true
 		x.m.attempts = max(x.m.attempts, 1)
 	}
 }
@@ -358,7 +362,7 @@ func (x *machine) forget() {
 	if x.m.state != Sending && x.m.state != Unknown {
 		x.m.counted = false
 	}
-	x.m.known = !x.m.opted
+	x.m.known = !x.m.opted && !x.m.external
 }
 
 // check compares the record, the queue and the limits with the model.
@@ -387,6 +391,7 @@ func (x *machine) check() {
 	assert.Equal(x.t, x.m.suppress, x.suppressed(), "suppressed")
 	assert.Equal(x.t, x.m.known, x.o.rdb.HExists(ctx, messageKey(x.id), "person").Val(), "known by pseudonym")
 	assert.Equal(x.t, x.m.forgotten, m.To == "" && m.Text == "" && m.Originator == "" && m.URL == "")
+	assert.Equal(x.t, x.m.counts(), x.recently(), "in the figures of its campaign")
 	if x.m.forgotten {
 		for field, value := range x.o.rdb.HGetAll(ctx, messageKey(x.id)).Val() {
 			assert.NotContains(x.t, value, x.to[1:], field)
@@ -397,9 +402,20 @@ func (x *machine) check() {
 	}
 }
 
+// recently is what the figures of its campaign say of this message.
+func (x *machine) recently() campaigns.Texts {
+	found, err := x.o.Recent(x.t.Context(), []string{"billing"}, 7)
+	require.NoError(x.t, err)
+	f := found["billing"]
+	return campaigns.Texts{
+		Days: f.Days, Sent: f.Sent - x.before.Sent, Delivered: f.Delivered - x.before.Delivered,
+		Failed: f.Failed - x.before.Failed, Unknown: f.Unknown - x.before.Unknown,
+	}
+}
+
 // Whatever workers, the provider, the person and time do to a message, in
 // whatever order, it is where the model says. Nothing counts twice or is taken
-// back twice against the limits.
+// back twice against the limits, and the figures of its campaign are true.
 func TestTheStatesFollowTheModel(t *testing.T) {
 	rdb := connect(t, startRedis(t))
 	o := newOutbox(t, rdb, &provider{}, guarded(t, rdb, guard.Policy{
@@ -445,14 +461,17 @@ func newMachine(rt *rapid.T, o *Outbox, to string) *machine {
 	r := request()
 	r.To, r.Originator = phone.Number{E164: to, Region: "US"}, machineSender
 	r.List = rapid.IntRange(0, 3).Draw(rt, "one of a list") == 0
+	r.External = rapid.IntRange(0, 5).Draw(rt, "external") == 0
 	if rapid.Bool().Draw(rt, "resend once") {
 		r.Campaign.OnUnknown = campaigns.OnUnknownResend
 	}
+	x := &machine{t: rt, o: o, to: to}
+	x.before = x.recently()
 	m, err := o.compose(r)
 	require.NoError(rt, err)
 	require.NoError(rt, o.addLink(&m, r))
 	d := durable{
-		holder: "first", validity: time.Hour, leads: time.Hour, list: r.List,
+		holder: "first", validity: time.Hour, leads: time.Hour, list: r.List, external: r.External,
 		resend: r.Campaign.OnUnknown == campaigns.OnUnknownResend, notAfter: time.Now().Add(time.Minute).UnixMilli(),
 	}
 	d.guards, err = o.guardArgs(r)
@@ -462,11 +481,14 @@ func newMachine(rt *rapid.T, o *Outbox, to string) *machine {
 		require.NoError(rt, err)
 		require.Equal(rt, "ok", answer.string(0))
 	}
-	x := &machine{t: rt, o: o, id: m.ID, to: to, m: model{
+	x.id, x.m = m.ID, model{
 		state: Queued, holder: "first", list: r.List, resend: d.resend, counted: true, inLimits: true, inTotals: true, known: true,
-	}}
+	}
 	if r.List {
 		x.m.holder = ""
+	}
+	if r.External {
+		x.m.state, x.m.holder, x.m.list, x.m.external, x.m.took = Accepted, "", false, true, true
 	}
 	x.check()
 	return x

@@ -31,6 +31,8 @@ import (
 // where it may be the other that a report speaks of. Where Redis lost its last
 // writes, the outcome of an attempt may find the message queued as before it: queued →
 // accepted | failed | unknown.
+//
+// One that another gateway sends is accepted from the first.
 type State string
 
 // The states of a message.
@@ -61,6 +63,9 @@ func (s State) settled() bool {
 	return s.Final() || s == Accepted || s == Unknown
 }
 
+// ProviderExternal stands for a provider where another gateway sends the text.
+const ProviderExternal = "external"
+
 // Message is one text to one number, and what became of it.
 type Message struct {
 	ID         string `json:"id" doc:"The id of the message."`
@@ -75,7 +80,7 @@ type Message struct {
 	Segments   int    `json:"segments" doc:"In how many parts it is sent and paid."`
 	State      State  `json:"state" enum:"queued,sending,accepted,delivered,failed,expired,unknown,cancelled" doc:"Where it stands."`
 	Reason     string `json:"reason,omitempty" doc:"Why it is in its state, where that needs saying."`
-	Provider   string `json:"provider,omitempty" doc:"Who it was given to."`
+	Provider   string `json:"provider,omitempty" doc:"Who it was given to; external where another gateway sends it."`
 	ProviderID string `json:"provider_id,omitempty" doc:"The provider's id of it."`
 	Attempts   int    `json:"attempts" doc:"How often it was given to the provider."`
 	Test       bool   `json:"test,omitempty" doc:"Whether it is kept out of all figures."`
@@ -108,6 +113,11 @@ type Request struct {
 	Params map[string]string
 	// Test keeps it out of all figures and limits; opt-outs hold.
 	Test bool
+	// External says that another gateway sends it: it is made with its link, guarded
+	// and counted as any other, is Accepted at once, and is never sent from here. A
+	// test cannot be external. What it comes from is not chosen: only what
+	// Originator or the campaign names is kept.
+	External bool
 	// List says that nobody waits for it, it is one of many: there is no first
 	// attempt at once, and live texts go first.
 	List bool
@@ -141,8 +151,10 @@ type Query struct {
 	To       string // E.164
 	Campaign string
 	State    State
-	Limit    int    // at most 500; 50 when zero
-	Cursor   string // where the previous page ended
+	From     time.Time // made at this time or later; to the millisecond, as all times here
+	Until    time.Time // made before this time
+	Limit    int       // at most 500; 50 when zero
+	Cursor   string    // where the previous page ended
 }
 
 // What callers of this package decide on; all of them come wrapped.

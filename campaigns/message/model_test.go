@@ -1,5 +1,7 @@
 package message
 
+import "deflectd/campaigns"
+
 // arrows are all changes of state that may ever be seen in a history.
 var arrows = map[State][]State{
 	Queued:   {Sending, Cancelled, Expired, Accepted, Failed, Unknown},
@@ -29,6 +31,8 @@ type model struct {
 	known     bool   // whom it goes to is known by pseudonym
 	released  bool   // its sender was
 	forgotten bool
+	external  bool   // another gateway sends it
+	took      bool   // the provider has
 	settled   string // by whom, at which attempt, to what
 	ended     string // by whom it was found not to be sent
 	returned  string // by whom it was given back
@@ -58,6 +62,24 @@ func (m *model) ends() {
 // unknown is what happens to one that has just become so.
 func (m *model) unknown() {
 	m.state, m.doubted = Unknown, m.resend && !m.withdrawn && !m.late
+}
+
+// counts is what it counts as in the figures of its campaign.
+func (m *model) counts() campaigns.Texts {
+	t := campaigns.Texts{Days: 7}
+	switch m.state {
+	case Unknown:
+		t.Unknown = 1
+	case Failed, Expired:
+		t.Failed = 1
+	case Delivered:
+		t.Delivered = 1
+	default:
+	}
+	if m.took {
+		t.Sent = 1
+	}
+	return t
 }
 
 func (m *model) queue() bool { return m.state == Queued || m.state == Sending }

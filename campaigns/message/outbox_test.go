@@ -199,9 +199,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	p := &provider{answer: fails(SendError{Verdict: NotProcessed, Reason: "rate_limited", RetryAfter: time.Second, Healthy: true})}
 	o := newOutbox(t, rdb, p)
 	running(t, o)
+	begun := time.Now()
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	begun := time.Now()
 	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, 10*time.Second, time.Millisecond)
 	p.say(nil)
 	wants(t, o, pending.Message().ID, Accepted)
@@ -323,9 +323,7 @@ func TestCancel(t *testing.T) {
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
 	id := pending.Message().ID
-	for _, state := range []State{Sending, Queued} {
-		require.Equal(t, state, <-pending.States())
-	}
+	sees(t, pending, Sending, Queued)
 	for range 2 {
 		state, err := o.Cancel(t.Context(), id)
 		require.NoError(t, err)
@@ -437,7 +435,7 @@ func TestMetrics(t *testing.T) {
 	p.say(fails(SendError{Verdict: NotProcessed, Reason: "unavailable", RetryAfter: time.Hour}))
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	wants(t, o, pending.Message().ID, Queued)
+	sees(t, pending, Sending, Queued)
 	running(t, o)
 	for state, n := range map[State]float64{Queued: 3, Sending: 2, Accepted: 1, Delivered: 1, Failed: 0} {
 		require.Eventually(t, func() bool {

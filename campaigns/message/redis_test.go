@@ -161,6 +161,7 @@ func newOutbox(t testing.TB, rdb redis.UniversalClient, p Provider, change ...fu
 	o := Options{
 		Redis: rdb, Provider: p, PublicURL: "https://txt.example.com/", Originator: "Acme",
 		Backoff: Backoff{Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond}, StoreTimeout: patience,
+		AttemptTimeout: 6 * patience, // tests that hold a provider back do not race with it
 	}
 	for _, f := range change {
 		f(&o)
@@ -243,6 +244,21 @@ func states(t testing.TB, p *Pending) (seen []State) {
 	}
 }
 
+// sees reads the next changes of a pending message: what this process has heard of
+// it. What the record says may be news to the process yet.
+func sees(t testing.TB, p *Pending, want ...State) {
+	t.Helper()
+	timeout := time.After(patience)
+	for _, s := range want {
+		select {
+		case seen := <-p.States():
+			require.Equal(t, s, seen)
+		case <-timeout:
+			t.Fatalf("the message never got %s", s)
+		}
+	}
+}
+
 func history(m Message) (seen []State) {
 	for _, c := range m.History {
 		seen = append(seen, c.State)
@@ -284,7 +300,7 @@ func allScripts() map[string]*redis.Script {
 	return map[string]*redis.Script{
 		"enqueue": enqueueScript, "sending": sendingScript, "settle": settleScript, "retry": retryScript,
 		"claim": claimScript, "extend": extendScript, "cancel": cancelScript, "report": reportScript,
-		"forget": forgetScript, "figures": figuresScript,
+		"forget": forgetScript, "figures": figuresScript, "link": linkScript, "unlink": unlinkScript,
 	}
 }
 

@@ -81,18 +81,31 @@ func (o *Outbox) repeated(ctx context.Context, id string) (*Pending, error) {
 // error is ErrStore while that is not known.
 func (o *Outbox) digest(r Request) (string, error) {
 	parts := []string{r.Campaign.ID, r.To.E164, r.Call, r.Originator, strconv.FormatBool(r.Test), strconv.FormatBool(r.List)}
+	if r.External {
+		parts = append(parts, ProviderExternal) // before the params, which come in pairs
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
 		parts = append(parts, name, r.Params[name])
 	}
 	return o.keyed(parts...)
 }
 
+// secret is the service secret. The error is ErrStore while it is not known.
+func (o *Outbox) secret() ([]byte, error) {
+	if o.opts.Secret == nil {
+		return nil, nil
+	}
+	secret := o.opts.Secret()
+	if secret == nil {
+		return nil, storeError("tell requests apart", errors.New("the service secret is not known yet"))
+	}
+	return secret, nil
+}
+
 func (o *Outbox) keyed(parts ...string) (string, error) {
-	var secret []byte
-	if o.opts.Secret != nil {
-		if secret = o.opts.Secret(); secret == nil {
-			return "", storeError("tell requests apart", errors.New("the service secret is not known yet"))
-		}
+	secret, err := o.secret()
+	if err != nil {
+		return "", err
 	}
 	mac := hmac.New(sha256.New, secret)
 	_, _ = fmt.Fprintf(mac, "request %q", parts) // never fails, see hash.Hash

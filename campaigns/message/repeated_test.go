@@ -42,7 +42,6 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 		ids = append(ids, pending.Message().ID)
 		return pending
 	}
-	send := func(o *Outbox, r Request) string { return begin(o, r).Message().ID }
 	cancel := func(id string, want State) {
 		t.Helper()
 		state, err := o.Cancel(t.Context(), id)
@@ -50,17 +49,18 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 		assert.Equal(t, want, state)
 	}
 
-	dead := send(a, request()) // it does not run: it is taken for dead
-	wants(t, o, dead, Sending)
+	// Nothing may happen to a message between the two runs of a script, so what
+	// comes next waits for what this process says of it, not for the record.
+	pending := begin(a, request()) // it does not run: it is taken for dead
+	dead := pending.Message().ID
+	sees(t, pending, Sending)
 	require.NoError(t, rdb.ZAdd(t.Context(), outboxKey, z(1, dead)).Err())
 	running(t, o)
 	wants(t, o, dead, Unknown)
 	hand(t, answer, refused)
 	require.NoError(t, o.Report(t.Context(), Report{Message: dead, State: Delivered}))
 
-	// Nothing may happen to a message between the two runs of a script, so what
-	// comes next waits for what this process says of it, not for the record.
-	pending := begin(o, request())
+	pending = begin(o, request())
 	twice := pending.Message().ID
 	hand(t, answer, refused)
 	hand(t, answer, nil)
@@ -72,13 +72,13 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 	pending = begin(o, request())
 	waiting := pending.Message().ID
 	hand(t, answer, later)
-	require.Equal(t, Sending, <-pending.States())
-	require.Equal(t, Queued, <-pending.States())
+	sees(t, pending, Sending, Queued)
 	cancel(waiting, Cancelled)
 	cancel(waiting, Cancelled)
 
-	withdrawn := send(o, request())
-	wants(t, o, withdrawn, Sending)
+	pending = begin(o, request())
+	withdrawn := pending.Message().ID
+	sees(t, pending, Sending)
 	cancel(withdrawn, Sending)
 	hand(t, answer, refused)
 	wants(t, o, withdrawn, Cancelled)
@@ -86,8 +86,7 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 	pending = begin(o, request())
 	expired := pending.Message().ID
 	hand(t, answer, later)
-	require.Equal(t, Sending, <-pending.States())
-	require.Equal(t, Queued, <-pending.States())
+	sees(t, pending, Sending, Queued)
 	timeIsOver(t, rdb, expired)
 	wants(t, o, expired, Expired)
 

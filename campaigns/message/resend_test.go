@@ -86,7 +86,7 @@ func TestADeadWorkersTextIsSentOnceMore(t *testing.T) {
 	}}, func(o *Options) { o.ResendAfter = 50 * time.Millisecond })
 	pending, err := dead.Send(t.Context(), resendable())
 	require.NoError(t, err)
-	wants(t, dead, pending.Message().ID, Sending)
+	sees(t, pending, Sending)
 	leaseIsOver(t, rdb, pending.Message().ID)
 	p := &provider{}
 	o := newOutbox(t, rdb, p)

@@ -37,6 +37,8 @@ var (
 	reportScript  = loadScript("common", guards, "endings", "report")
 	figuresScript = loadScript("common", "figures")
 	forgetScript  = loadScript("common", guards, "endings", "forget")
+	linkScript    = loadScript("common", guards, "link")
+	unlinkScript  = loadScript("common", "unlink")
 )
 
 // guards and released stand for what packages optout and guard, and sender, have
@@ -51,7 +53,8 @@ const (
 // program first.
 func loadScript(names ...string) *redis.Script {
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "local LIVE, LISTS, QUEUED, DOUBTED = '%s', '%s', '%s', '%s'\n", outboxKey, listKey, queuedKey, doubtedKey)
+	_, _ = fmt.Fprintf(&b, "local LIVE, LISTS, QUEUED, DOUBTED, TEXTS = '%s', '%s', '%s', '%s', '%s'\n",
+		outboxKey, listKey, queuedKey, doubtedKey, textsPrefix)
 	for _, name := range names {
 		switch name {
 		case guards:
@@ -81,6 +84,8 @@ var (
 	indexKey = campaigns.Key("messages")
 	// messagePrefix begins the key of each message's record.
 	messagePrefix = campaigns.Key("message", "")
+	// textsPrefix begins the keys of the figures of each campaign.
+	textsPrefix = campaigns.Key("texts", "")
 	// ratePrefix begins the key of each sender's rate.
 	ratePrefix = campaigns.Key("rate", "")
 )
@@ -102,6 +107,15 @@ func numberKey(e164 string) string { return campaigns.Key("messages", "to", e164
 func idempotencyKey(key string) string {
 	return campaigns.Key("idempotency", "message", hashed(key))
 }
+
+// linkIdempotencyKey is that of a request for a link alone.
+func linkIdempotencyKey(key string) string {
+	return campaigns.Key("idempotency", "link", hashed(key))
+}
+
+// linksKey has the codes of the links that were made alone for a person, by when
+// they expire.
+func linksKey(person string) string { return campaigns.Key("links", person) }
 
 // run runs a script within the store's time and gives its answer as a list.
 // Every error is an ErrStore.

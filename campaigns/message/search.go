@@ -102,18 +102,24 @@ func parseCursor(s string) (position, error) {
 
 // page reads the next ids behind a position, and says whether they are the last.
 func (o *Outbox) page(ctx context.Context, q Query, after position) (ids []redis.Z, last bool, err error) {
-	key, top := indexKey, "+inf"
+	key, bottom, top := indexKey, "-inf", "+inf"
 	if q.To != "" {
 		key = numberKey(q.To)
 	}
-	if after.id != "" {
+	if !q.From.IsZero() {
+		bottom = strconv.FormatInt(q.From.UnixMilli(), 10)
+	}
+	if !q.Until.IsZero() {
+		top = "(" + strconv.FormatInt(q.Until.UnixMilli(), 10)
+	}
+	if after.id != "" && (q.Until.IsZero() || int64(after.score) < q.Until.UnixMilli()) {
 		top = strconv.FormatInt(int64(after.score), 10)
 	}
 	// Of those made in the same millisecond any number were seen already.
 	for skip := int64(0); ; skip += scanBatch {
 		err = o.do(ctx, "search messages", func(ctx context.Context) error {
 			ids, err = o.rdb.ZRevRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{
-				Min: "-inf", Max: top, Offset: skip, Count: scanBatch,
+				Min: bottom, Max: top, Offset: skip, Count: scanBatch,
 			}).Result()
 			return err
 		})

@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,44 @@ func TestTheIndicesForgetWithTheRecords(t *testing.T) {
 	}
 	running(t, o)
 	assert.Eventually(t, func() bool { return rdb.ZCard(t.Context(), indexKey).Val() == 0 }, 10*time.Second, 5*time.Millisecond)
+}
+
+// Those of a time are from one instant, which is in it, to another, which is not.
+func TestSearchWithinATime(t *testing.T) {
+	rdb := connect(t, startRedis(t))
+	o := newOutbox(t, rdb, &provider{})
+	first := time.UnixMilli(1_700_000_000_000)
+	for i := range 10 {
+		at := first.Add(time.Duration(i) * time.Second).UnixMilli()
+		id := fmt.Sprintf("m%d", i)
+		require.NoError(t, rdb.ZAdd(t.Context(), indexKey, z(float64(at), id)).Err())
+		require.NoError(t, rdb.HSet(t.Context(), messageKey(id), "created", at, "state", string(Accepted)).Err())
+	}
+	for _, limit := range []int{1, 3, 50} {
+		for _, c := range []struct {
+			q    Query
+			want string
+		}{
+			{Query{From: first.Add(7 * time.Second)}, "m9 m8 m7"},
+			{Query{Until: first.Add(2 * time.Second)}, "m1 m0"},
+			{Query{From: first.Add(3 * time.Second), Until: first.Add(5 * time.Second)}, "m4 m3"},
+			{Query{From: first.Add(time.Hour)}, ""},
+			{Query{From: first.Add(5 * time.Second), Until: first.Add(5 * time.Second)}, ""},
+		} {
+			var found []string
+			for c.q.Limit = limit; ; {
+				page, next, err := o.Search(t.Context(), c.q)
+				require.NoError(t, err)
+				for _, m := range page {
+					found = append(found, m.ID)
+				}
+				if c.q.Cursor = next; next == "" {
+					break
+				}
+			}
+			assert.Equal(t, c.want, strings.Join(found, " "))
+		}
+	}
 }
 
 // However many messages are made in one millisecond, a search goes through all.

@@ -21,8 +21,9 @@ import (
 const codeTries = 3
 
 // Send makes a text durable with its link, in one step, and begins its first
-// attempt at once (one of a list waits for its turn). When it has answered, the
-// text is neither lost nor sent twice, whatever breaks.
+// attempt at once (one of a list waits for its turn, one that is external is done
+// with). When it has answered, the text is neither lost nor sent twice, whatever
+// breaks.
 //
 // The errors are campaigns.Invalid (it names the fields), *guard.Refused,
 // ErrNoSender, ErrServiceOff, ErrConflict, ErrClosed, and ErrStore; after that
@@ -44,7 +45,10 @@ func (o *Outbox) Send(ctx context.Context, r Request) (*Pending, error) {
 	}
 	d := durable{
 		holder: o.unique(), validity: time.Duration(r.Campaign.Validity), resend: r.Campaign.OnUnknown == campaigns.OnUnknownResend,
-		list: r.List, key: r.Key, leads: time.Duration(r.Campaign.Link.ExpiresAfter),
+		list: r.List, external: r.External, key: r.Key, leads: time.Duration(r.Campaign.Link.ExpiresAfter),
+	}
+	if !r.Test {
+		d.kind = r.Campaign.Kind
 	}
 	if d.guards, err = o.guardArgs(r); err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func (o *Outbox) make(ctx context.Context, m Message, d durable, addLink func(*M
 		d.notAfter = o.clock.at(o.givesUp(ctx))
 		answer, err := o.enqueue(ctx, &m, d)
 		if err != nil {
-			if d.key == "" {
+			if d.key == "" && !d.external {
 				o.revoke(ctx, m, d)
 			}
 			return nil, err
@@ -105,6 +109,14 @@ func (o *Outbox) compose(r Request) (Message, error) {
 		ID: newID(), Campaign: r.Campaign.ID, Call: r.Call, To: r.To.E164, Test: r.Test,
 		Originator: o.sender(r), State: Queued,
 	}
+	if r.External {
+		m.State, m.Provider = Accepted, ProviderExternal
+	}
+	if r.External && r.Test {
+		problems = append(problems, campaigns.Problem{
+			Pointer: "/external", Message: "must be false for a test, which is sent from here; leave out one of the two",
+		})
+	}
 	problems = append(problems, badRecipient(m.To)...)
 	if m.Originator != "" && !campaigns.ValidOriginator(m.Originator) {
 		problems = append(problems, campaigns.Problem{
@@ -124,18 +136,28 @@ func (o *Outbox) compose(r Request) (Message, error) {
 	if problems != nil {
 		return Message{}, problems
 	}
-	if m.Originator == "" {
+	if m.Originator == "" && !r.External {
 		return Message{}, fmt.Errorf("make the text durable: %w", ErrNoSender)
 	}
-	if o.opts.Guards != nil {
-		if refusal := o.opts.Guards.Permit(r.Campaign, r.To); !refusal.None() {
-			return Message{}, &guard.Refused{Refusal: refusal}
-		}
+	if refusal := o.permit(r); !refusal.None() {
+		return Message{}, &guard.Refused{Refusal: refusal}
 	}
 	if o.optingOut(m.To) {
 		return Message{}, &guard.Refused{Refusal: guard.Refusal{Reason: guard.OptedOut}}
 	}
 	return m, nil
+}
+
+// permit asks the guards that need no history.
+func (o *Outbox) permit(r Request) guard.Refusal {
+	switch {
+	case o.opts.Guards == nil:
+		return guard.Refusal{}
+	case r.Test:
+		return o.opts.Guards.PermitTest(r.Campaign, r.To)
+	default:
+		return o.opts.Guards.Permit(r.Campaign, r.To)
+	}
 }
 
 // optingOut says whether somebody has opted out whose opt-out could not be
@@ -146,8 +168,12 @@ func (o *Outbox) optingOut(e164 string) bool {
 
 func newID() string { return strings.ToLower(rand.Text()) }
 
-// sender is what a text comes from, "" where there is nothing.
+// sender is what a text comes from, "" where there is nothing. What another
+// gateway shows is its own affair.
 func (o *Outbox) sender(r Request) string {
+	if r.External {
+		return firstOf(r.Originator, r.Campaign.Originator)
+	}
 	if o.opts.Senders != nil {
 		return o.opts.Senders.For(r.Campaign, r.Originator, r.To)
 	}
@@ -217,14 +243,21 @@ func measure(m *Message) error {
 
 // enqueued begins the first attempt of a message that is durable now.
 func (o *Outbox) enqueued(ctx context.Context, m Message, d durable) *Pending {
-	m.History = []Change{{At: m.Created, State: Queued, Cause: "requested"}}
-	o.count(change{campaign: m.Campaign, state: Queued, test: m.Test})
+	cause := "requested"
+	if d.external {
+		cause = ProviderExternal
+	}
+	m.History = []Change{{At: m.Created, State: m.State, Cause: cause}}
+	o.count(change{campaign: m.Campaign, state: m.State, test: m.Test})
+	if d.external {
+		return settledPending(m)
+	}
 	if d.list {
 		o.nudge(0)
 		return settledPending(m)
 	}
 	p := o.follow(m)
-	f := &flight{message: m, holder: d.holder, first: true}
+	f := &flight{message: m, holder: d.holder, kind: d.kind, first: true}
 	ctx = context.WithoutCancel(ctx)
 	if !o.begin(func() { o.fly(ctx, f) }) {
 		// It is durable, so another worker takes it up; this process will not

@@ -31,12 +31,26 @@ func Compose(c *campaigns.Campaign, link string, params map[string]string) strin
 // 3GPP TS 23.040 splits it: the GSM 7-bit default alphabet where all of it
 // fits, else UCS-2. An empty text takes none.
 func Measure(text string) (encoding string, n int) {
-	if text == "" {
-		return GSM7, 0
+	s := measureText(text)
+	return s.encoding, s.segments
+}
+
+// size is how much room a text takes, in septets or in UTF-16 code units.
+type size struct {
+	encoding string
+	segments int
+	length   int // units in all
+	each     int // how many a segment holds, where there are so many of them
+	left     int // how many more go into the last
+}
+
+// measureText is Measure, in full.
+func measureText(text string) size {
+	if s, ok := split(text, gsm7Width, gsm7Alone, gsm7Part); ok {
+		s.encoding = GSM7
+		return s
 	}
-	if n, ok := segments(text, gsm7Width, gsm7Alone, gsm7Part); ok {
-		return GSM7, n
-	}
-	n, _ = segments(text, utf16Width, ucs2Alone, ucs2Part)
-	return UCS2, n
+	s, _ := split(text, utf16Width, ucs2Alone, ucs2Part)
+	s.encoding = UCS2
+	return s
 }

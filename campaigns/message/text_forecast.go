@@ -22,15 +22,20 @@ type Forecast struct {
 // alpha-2) that are named, else for all that may be texted. The campaign's
 // defaults must be set.
 func (o *Outbox) Forecast(c *campaigns.Campaign, countries ...string) Forecast {
+	return o.forecast(c, nil, countries)
+}
+
+// forecast is Forecast with params in place of the campaign's.
+func (o *Outbox) forecast(c *campaigns.Campaign, params map[string]string, countries []string) Forecast {
 	f := Forecast{Link: o.opts.PublicURL + "/" + strings.Repeat("x", link.CodeLength)}
-	f.Text = Compose(c, f.Link, nil)
+	f.Text = Compose(c, f.Link, params)
 	f.Encoding, f.Segments = Measure(f.Text)
 	if countries == nil && o.opts.Guards != nil {
 		countries = o.opts.Guards.Countries()
 	}
 	w := warnings{found: []campaigns.Problem{}}
 	w.interaction(&c.Interaction)
-	w.text(c, &f)
+	w.text(c, params, &f)
 	w.sender(o, c, countries)
 	w.expiry(c)
 	f.Warnings = w.found

@@ -25,6 +25,11 @@ func forecasted(text string, params ...string) *campaigns.Campaign {
 	return c
 }
 
+func marketing(c *campaigns.Campaign) *campaigns.Campaign {
+	c.Kind = campaigns.KindMarketing
+	return c
+}
+
 func TestForecast(t *testing.T) {
 	o := &Outbox{opts: Options{PublicURL: "https://t.example", Originator: "+14155550100"}}
 	assert.Equal(t, Forecast{
@@ -47,6 +52,12 @@ func TestForecastWarns(t *testing.T) {
 		"no link": {forecasted("call us"), []warning{
 			warns(text, "has no {link}: whoever gets it cannot open the interaction"),
 		}},
+		"marketing": {marketing(forecasted("Sale! {link}")), []warning{
+			warns(text, `does not say how to opt out, as marketing should: add words such as "Reply STOP to opt out"`),
+		}},
+		"marketing that says it":       {marketing(forecasted("Sale! {link} Reply STOP to opt out")), []warning{}},
+		"marketing that says it so":    {marketing(forecasted("Sale! {link} {how}", "how", "STOP to end")), []warning{}},
+		"no marketing need not say it": {forecasted("{link}"), []warning{}},
 		"a curly quote": {forecasted("it’s {link} ’"), []warning{
 			warns(text, longer+"’ can be written '"),
 		}},

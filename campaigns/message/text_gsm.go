@@ -45,25 +45,27 @@ func inGSM7(text string) bool {
 	return true
 }
 
-// segments splits a text whose characters have some width each; none is split
-// between two segments. It is false where a character has no width.
-func segments(text string, width func(rune) int, alone, part int) (n int, ok bool) {
-	total, used := 0, 0
-	n = 1
+// split is how a text is split whose characters have some width each; none is
+// split between two segments. It is false where a character has no width.
+func split(text string, width func(rune) int, alone, part int) (s size, ok bool) {
+	last := 0 // what the last segment holds
+	s.segments = 1
 	for _, r := range text {
 		w := width(r)
 		if w == 0 {
-			return 0, false
+			return size{}, false
 		}
-		if total += w; used+w > part {
-			n, used = n+1, 0
+		if s.length += w; last+w > part {
+			s.segments, last = s.segments+1, 0
 		}
-		used += w
+		last += w
 	}
-	if total <= alone {
-		n = 1
+	s.each = part
+	if s.length <= alone {
+		s.segments, s.each, last = min(1, s.length), alone, s.length
 	}
-	return n, true
+	s.left = s.each - last
+	return s, true
 }
 
 // utf16Width is how many code units of UTF-16 a character of valid UTF-8 takes:

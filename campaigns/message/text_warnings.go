@@ -23,19 +23,25 @@ func (w *warnings) add(pointer, format string, args ...any) {
 
 func (w *warnings) interaction(in *campaigns.Interaction) {
 	const scheme = "https://"
+	if in.URL == "" {
+		return // a draft: that it is needed is an error
+	}
 	if len(in.URL) < len(scheme) || !strings.EqualFold(in.URL[:len(scheme)], scheme) {
 		w.add("/interaction/url", "does not begin with %q: what it holds, such as the caller's number, can be read on its way", scheme)
 	}
 }
 
-func (w *warnings) text(c *campaigns.Campaign, f *Forecast) {
+func (w *warnings) text(c *campaigns.Campaign, params map[string]string, f *Forecast) {
 	const pointer = "/text"
 	if !slices.Contains(campaigns.Placeholders(c.Text), campaigns.LinkName) {
 		w.add(pointer, "has no %s: whoever gets it cannot open the interaction", campaigns.LinkHere)
 	}
+	if c.Kind == campaigns.KindMarketing && !campaigns.HasOptOutWording(f.Text) {
+		w.add(pointer, "does not say how to opt out, as marketing should: add words such as \"Reply STOP to opt out\"")
+	}
 	most := f.Segments
 	if f.Encoding == UCS2 {
-		most = w.alphabet(c, f)
+		most = w.alphabet(c, params, f)
 	}
 	switch {
 	case f.Segments > MaxSegments:
@@ -48,7 +54,7 @@ func (w *warnings) text(c *campaigns.Campaign, f *Forecast) {
 // alphabet names the characters for which a text is sent in UCS-2, by the field
 // that has them, and what may stand in their place. It answers how many segments
 // the text takes at best.
-func (w *warnings) alphabet(c *campaigns.Campaign, f *Forecast) (best int) {
+func (w *warnings) alphabet(c *campaigns.Campaign, params map[string]string, f *Forecast) (best int) {
 	encoding, best := Measure(replaced(f.Text))
 	effect := fmt.Sprintf("is sent in UCS-2 (up to %d characters a segment, not %d)", ucs2Alone, gsm7Alone)
 	if encoding == GSM7 && best < f.Segments {
@@ -66,7 +72,9 @@ func (w *warnings) alphabet(c *campaigns.Campaign, f *Forecast) (best int) {
 	names := campaigns.Placeholders(c.Text)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if name != campaigns.LinkName {
+		if value, given := params[name]; given {
+			blame(campaigns.Pointer("params", name), value)
+		} else if name != campaigns.LinkName {
 			blame(campaigns.Pointer("interaction", "params", name), c.Interaction.Params[name])
 		}
 	}

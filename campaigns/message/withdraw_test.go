@@ -213,11 +213,12 @@ func TestWhatIsNotWantedIsNotGivenBack(t *testing.T) {
 	running(t, o)
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	wants(t, o, pending.Message().ID, Sending)
+	sees(t, pending, Sending)
+	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, patience, time.Millisecond, "it is with the provider")
 	_, err = o.Cancel(t.Context(), pending.Message().ID)
 	require.ErrorIs(t, err, ErrStore)
-	answer <- &SendError{Verdict: NotProcessed, Reason: "unavailable"}
-	assert.Equal(t, []State{Sending, Queued, Cancelled}, states(t, pending))
+	hand(t, answer, error(&SendError{Verdict: NotProcessed, Reason: "unavailable"}))
+	assert.Equal(t, []State{Queued, Cancelled}, states(t, pending))
 	wants(t, o, pending.Message().ID, Cancelled)
 	assert.Len(t, p.texts(), 1)
 }
@@ -239,7 +240,7 @@ func TestWhatIsQueuedWaitsForTheService(t *testing.T) {
 	running(t, o)
 	again, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	wants(t, o, again.Message().ID, Sending)
+	sees(t, again, Sending)
 	first, err := o.Send(t.Context(), request()) // waits for the only slot
 	require.NoError(t, err)
 	r := request()
@@ -260,7 +261,7 @@ func TestWhatIsQueuedWaitsForTheService(t *testing.T) {
 	assert.EqualValues(t, 2, rdb.ZCard(t.Context(), queuedKey).Val())
 
 	require.NoError(t, store.SetService(t.Context(), true))
-	assert.Equal(t, []State{Sending, Queued, Sending, Accepted}, states(t, again))
+	assert.Equal(t, []State{Queued, Sending, Accepted}, states(t, again))
 	assert.Equal(t, []State{Sending, Accepted}, states(t, first))
 	assert.Equal(t, []State{Expired}, states(t, brief))
 }

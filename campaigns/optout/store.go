@@ -30,7 +30,7 @@ var (
 	listLua string
 
 	addScript    = redis.NewScript(clockLua + Lua + addLua)
-	removeScript = redis.NewScript(removeLua)
+	removeScript = redis.NewScript(clockLua + removeLua)
 	forgetScript = redis.NewScript(forgetLua)
 	listScript   = redis.NewScript(Lua + listLua)
 
@@ -157,26 +157,16 @@ func plain(s string, limit int) bool {
 	return true
 }
 
-// Remove takes a number off the list and says whether it was on it. The error is
-// ErrStore.
-func (l *List) Remove(ctx context.Context, e164 string) (removed bool, err error) {
-	const doing = "take a number off the list of opt-outs"
-	person, err := l.person(doing, e164)
-	if err != nil {
-		return false, err
-	}
-	return l.change(ctx, doing, removeScript, []string{entryKey(person), listKey}, person)
-}
-
 // Forget takes a number, and what was noted about it, out of its entry, which
-// goes on counting; and says whether there is one. The error is ErrStore.
+// goes on counting, and drops the note of a removal; and says whether there is an
+// entry. The error is ErrStore.
 func (l *List) Forget(ctx context.Context, e164 string) (bool, error) {
 	const doing = "forget a number on the list of opt-outs"
 	person, err := l.person(doing, e164)
 	if err != nil {
 		return false, err
 	}
-	return l.change(ctx, doing, forgetScript, []string{entryKey(person)})
+	return l.change(ctx, doing, forgetScript, []string{entryKey(person), removalKey(person)})
 }
 
 func (l *List) change(ctx context.Context, doing string, s *redis.Script, keys []string, args ...any) (bool, error) {
@@ -189,7 +179,8 @@ func (l *List) change(ctx context.Context, doing string, s *redis.Script, keys [
 	return n > 0, nil
 }
 
-// Get reads the entry of a number. The errors are ErrNotFound and ErrStore.
+// Get reads the entry of a number. The errors are ErrNotFound, as a *RemovedError
+// where it was on the list and it is noted why it no longer is, and ErrStore.
 func (l *List) Get(ctx context.Context, e164 string) (Entry, error) {
 	const doing = "read an opt-out"
 	person, err := l.person(doing, e164)
@@ -203,7 +194,7 @@ func (l *List) Get(ctx context.Context, e164 string) (Entry, error) {
 	case err != nil:
 		return Entry{}, storeError(doing, err)
 	case r[0] == nil:
-		return Entry{}, fmt.Errorf("%s: %w", doing, ErrNotFound)
+		return Entry{}, l.missing(ctx, doing, person)
 	}
 	return entry(append([]any{person}, r...)), nil
 }

@@ -44,7 +44,10 @@ var Table = []Row{
 		Outcome: Passed, Reason: ServiceOff, Means: "Offering and sending is switched off for all campaigns, or there is no sender that texts could come from.",
 		Do: "See GET /v1/service for which it is. Switch the service on (PUT /v1/service), or configure or obtain a sender.",
 	},
-	{Outcome: Passed, Reason: OutsideHours, Means: "The call came outside the hours of the campaign.", Reserved: true},
+	{
+		Outcome: Passed, Reason: OutsideHours, Means: "The campaign is marketing (`kind`), and it is not within the marketing hours in every time zone that the caller's number may be in, or none is known.",
+		Do: "Nothing; or widen limits.marketing_hours, as far as the law of the callers' countries allows.",
+	},
 	{Outcome: Passed, Reason: ANIWithheld, Means: "The caller withheld the number, so there is nobody to text."},
 	{
 		Outcome: Passed, Reason: ANIInvalid, Means: "The caller's number is not a telephone number that exists.",

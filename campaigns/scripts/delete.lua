@@ -1,38 +1,28 @@
 -- Marks a campaign as deleted and frees its numbers.
 --
--- KEYS[1]  hash of campaigns: id -> record
--- KEYS[2]  hash of numbers: DNIS -> id of the campaign that answers it
--- KEYS[3]  sorted set of deleted campaigns: id by time of deletion (ms)
--- ARGV[1]  id
--- ARGV[2]  nonce of this request (hexadecimal)
--- ARGV[3]  channel of notices
--- ARGV[4]  how long deleted campaigns are kept (ms)
--- ARGV[5]  the version it must have; 0 for any
+-- KEYS[1…5], ARGV[1…8]  see common.lua
+-- ARGV[9]  the version it must have; 0 for any
 --
 -- Answers {'ok', version, created, updated, deleted}, {'missing'} or {'stale'}.
 
-local id, nonce = ARGV[1], ARGV[2]
 local record = redis.call('HGET', KEYS[1], id)
 if not record then
   return {'missing'}
 end
-local c = parse(record)
-if c.nonce == nonce then
-  return done(c)
+local old = parse(record)
+if old.nonce == nonce then
+  return done(old)
 end
-if c.deleted ~= 0 then
+if old.deleted ~= 0 then
   return {'missing'}
 end
-local wanted = tonumber(ARGV[5])
-if wanted ~= 0 and c.version ~= wanted then
+local wanted = tonumber(ARGV[9])
+if wanted ~= 0 and old.version ~= wanted then
   return {'stale'}
 end
 
 local time = now()
-free(KEYS[2], id, c.body)
-c.version, c.updated, c.deleted, c.nonce = c.version + 1, time, time, nonce
-write(KEYS[1], id, c)
-redis.call('ZADD', KEYS[3], time, id)
-purge(KEYS[1], KEYS[3], time, tonumber(ARGV[4]))
-redis.call('PUBLISH', ARGV[3], id)
-return done(c)
+free(old.body)
+return put(old, {
+  version = old.version + 1, created = old.created, updated = time, deleted = time, nonce = nonce, body = old.body,
+})

@@ -111,7 +111,7 @@ func (r *rig) campaign(id, originator string, change ...func(*campaigns.Campaign
 	for _, f := range change {
 		f(c)
 	}
-	require.NoError(r.t, r.store.Create(r.t.Context(), c, ""))
+	require.NoError(r.t, r.store.Create(r.t.Context(), c, "", ""))
 }
 
 // ids are the senders in the list.

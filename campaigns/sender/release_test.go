@@ -45,7 +45,7 @@ func TestReleaseSaysWhatStops(t *testing.T) {
 	r.campaign("none", "")
 	r.campaign("off", one, func(c *campaigns.Campaign) { c.Enabled = new(bool) })
 	r.campaign("deleted-one", one)
-	require.NoError(t, r.store.Delete(t.Context(), "deleted-one", 0))
+	require.NoError(t, r.store.Delete(t.Context(), "deleted-one", campaigns.Write{}))
 
 	var confirm *sender.ConfirmError
 	require.ErrorAs(t, s.Release(t.Context(), one, "ops", false), &confirm)

@@ -93,7 +93,7 @@ func (c *crash) audit(t *testing.T) {
 // daemon is too busy to say.
 func (c *crash) messages(t *testing.T) (all []message.Message, err error) {
 	t.Helper()
-	for query := page(nil); ; {
+	for query := firstPage(nil); ; {
 		var found struct {
 			Items []message.Message `json:"items"`
 			Next  string            `json:"next_cursor"`
@@ -105,7 +105,7 @@ func (c *crash) messages(t *testing.T) (all []message.Message, err error) {
 		if found.Next == "" {
 			return all, nil
 		}
-		query = page(url.Values{"cursor": {found.Next}})
+		query = firstPage(url.Values{"cursor": {found.Next}})
 	}
 }
 

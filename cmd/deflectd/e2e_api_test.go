@@ -139,7 +139,7 @@ func (w *world) record(t *testing.T, query url.Values) report.Call {
 func (w *world) records(t *testing.T, query url.Values) []report.Call {
 	t.Helper()
 	var all []report.Call
-	for query := page(query); ; {
+	for query := firstPage(query); ; {
 		var found struct {
 			Items []report.Call `json:"items"`
 			Next  string        `json:"next_cursor"`
@@ -153,8 +153,8 @@ func (w *world) records(t *testing.T, query url.Values) []report.Call {
 	}
 }
 
-// page asks for the first page of a list.
-func page(query url.Values) url.Values {
+// firstPage asks for the first page of a list.
+func firstPage(query url.Values) url.Values {
 	first := url.Values{"limit": {"100"}}
 	maps.Copy(first, query)
 	return first

@@ -34,20 +34,25 @@ func main() {
 	// The first signal asks to stop. From then on signals do what they do to
 	// any program, so that a second one ends it at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], &process{os.Environ(), os.Stdout, os.Stderr}))
+	os.Exit(execute(ctx, os.Args[1:], &process{
+		environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+	}))
 }
 
 // process is what a command has of the world around it.
 type process struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
+	attended       bool // somebody answers on stdin, though it is no terminal
 }
 
 type commandLine struct {
-	Serve   serveCommand   `cmd:"" help:"Run the daemon."`
-	Check   checkCommand   `cmd:"" help:"Validate the configuration and try to reach every service named in it."`
-	Token   tokenCommand   `cmd:"" help:"Make an API token, and print it once with the hash that goes into the configuration."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve     serveCommand     `cmd:"" help:"Run the daemon."`
+	Check     checkCommand     `cmd:"" help:"Validate the configuration and try to reach every service named in it."`
+	Campaigns campaignsCommand `cmd:"" help:"List the campaigns, write them to a file, or make them what a file says."`
+	Token     tokenCommand     `cmd:"" help:"Make an API token, and print it once with the hash that goes into the configuration."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // execute runs one command line and returns its exit code.
@@ -80,11 +85,15 @@ func execute(ctx context.Context, args []string, p *process) int {
 // exitCode says on stderr what went wrong, if anything did.
 func exitCode(err error, stderr io.Writer) int {
 	var wrong *config.Error
+	var misused *usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &wrong):
 		fmt.Fprintln(stderr, wrong)
+		return exitWrong
+	case errors.As(err, &misused):
+		fmt.Fprintln(stderr, "deflectd:", misused)
 		return exitWrong
 	case errors.Is(err, errCheckFailed): // the report has said it all
 		return exitFailed

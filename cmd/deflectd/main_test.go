@@ -21,7 +21,7 @@ import (
 func run(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = execute(t.Context(), args, &process{environ, &out, &errs})
+	code = execute(t.Context(), args, &process{environ: environ, stdout: &out, stderr: &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -42,11 +42,11 @@ func TestCommandLine(t *testing.T) {
 		{"flag without its value", []string{"check", "--config"}, nil, exitWrong, "", "--config"},
 		{"version", []string{"version"}, nil, exitDone, "deflectd " + version + " (", ""},
 		{"token", []string{"token"}, nil, exitDone, `{name: "ops", role: admin, hash: "sha256:`, ""},
-		{"token with a role that is not there", []string{"token", "--role", "viewer"}, nil, exitWrong, "", "--role must be one of"},
+		{"token with a role that is not there", []string{"token", "--role", "owner"}, nil, exitWrong, "", "--role must be one of"},
 		{"serve without a file", []string{"serve", "--config", "/nowhere.yaml"}, nil, exitWrong, "", "/nowhere.yaml: cannot be read: no such file or directory"},
 		{"serve with a wrong file", []string{"serve", "-c", "../../config/testdata/wrong-later.yaml"}, nil, exitWrong, "", "wrong-later.yaml:4: asterisk.nats: is not available yet"},
 		{"check with a wrong file", []string{"check", "-c", "../../config/testdata/wrong-syntax.yaml"}, nil, exitWrong, "", "wrong-syntax.yaml:2: is not YAML"},
-		{"a variable of a command that is not there", []string{"check"}, []string{"DEFLECTD_TOKEN=x"}, exitWrong, "", "DEFLECTD_TOKEN: unknown variable"},
+		{"a variable of another command", []string{"check", "-c", "../../config/testdata/wrong-list.yaml"}, []string{"DEFLECTD_TOKEN=x"}, exitWrong, "", "wrong-list.yaml:1: must hold settings"},
 		{"a wrong variable", []string{"check"}, []string{"DEFLECTD_REDDIS_URL=x"}, exitWrong, "", "DEFLECTD_REDDIS_URL: unknown variable; was DEFLECTD_REDIS_URL meant?"},
 	}
 	for _, test := range tests {

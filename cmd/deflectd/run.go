@@ -17,6 +17,7 @@ import (
 	"deflectd/ari"
 	"deflectd/campaigns"
 	"deflectd/campaigns/admin"
+	"deflectd/campaigns/admin/page"
 	"deflectd/campaigns/guard"
 	"deflectd/campaigns/inbound"
 	"deflectd/campaigns/link"
@@ -216,10 +217,12 @@ func (d *daemon) own(e164 string) bool { return d.directory.Own(e164) || d.sende
 // policy is what the configuration says of where and how often texts may go.
 func (d *daemon) policy() guard.Policy {
 	limits := d.cfg.Limits
+	from, to := limits.Marketing()
 	return guard.Policy{
 		Countries: d.cfg.Numbers.Countries, Cooldown: limits.Cooldown,
 		PerCallerPerDay: limits.PerCallerPerDay, PerPrefixPerHour: limits.PerPrefixPerHour,
 		SegmentsPerDay: limits.SegmentsPerDay, SurgeCalls: limits.SurgeCalls, Suppress: limits.Suppression,
+		MarketingHours: guard.Hours{From: from, To: to},
 	}
 }
 
@@ -307,7 +310,7 @@ func (d *daemon) latency() time.Duration {
 // listen opens both listeners.
 func (d *daemon) listen(ctx context.Context) (err error) {
 	d.health = newHealth(d)
-	d.admin, err = listen(ctx, "admin", d.cfg.Admin.Listen, d.api(), d.logger)
+	d.admin, err = listen(ctx, "admin", d.cfg.Admin.Listen, d.forPeople(), d.logger)
 	if err != nil {
 		return err
 	}
@@ -326,17 +329,27 @@ func (d *daemon) listen(ctx context.Context) (err error) {
 	return err
 }
 
-// api is what the admin listener answers.
-func (d *daemon) api() http.Handler {
+// forPeople is what the admin listener answers: the API, and the page that is a
+// client of it.
+func (d *daemon) forPeople() http.Handler {
 	tokens := make([]admin.Token, len(d.cfg.Admin.Tokens))
 	for n, t := range d.cfg.Admin.Tokens {
-		tokens[n] = admin.Token{Name: t.Name, Role: string(t.Role), Match: t.Matches}
+		tokens[n] = admin.Token{Name: t.Name, Role: admin.Role(t.Role), Fingerprint: t.Fingerprint(), Match: t.Matches}
 	}
-	return admin.Handler(admin.Options{
+	clients := make([]*ari.Client, len(d.nodes))
+	for n, node := range d.nodes {
+		clients[n] = node.Client
+	}
+	server := admin.New(admin.Options{
 		Campaigns: d.store, Outbox: d.outbox, Recorder: d.recorder, Active: d.calls.Active,
 		OptOuts: d.optOuts, Guards: d.guards, Senders: d.senders, Inbox: d.inbox, InboundURL: d.provider.inboundURL,
+		Decide: d.calls.Explain, Sounds: ari.NewSounds(clients...).Sound,
 		Rules:  campaigns.Rules{Region: d.cfg.Numbers.Region},
 		Tokens: tokens, Health: d.health.now, Profiling: d.cfg.Admin.Pprof,
 		Logger: d.logger, Registerer: d.registry, Gatherer: d.registry,
 	})
+	return server.Handler(page.New(page.Options{
+		Server: server, Redis: d.redis, Region: d.cfg.Numbers.Region, Countries: d.cfg.Numbers.Countries,
+		Version: version, Logger: d.logger, Registerer: d.registry,
+	}))
 }

@@ -8,8 +8,8 @@ import (
 )
 
 type tokenCommand struct {
-	Name string `default:"ops" help:"Who will use the token; shown in logs."`
-	Role string `default:"admin" enum:"admin" help:"What it may do: admin."`
+	Name string `default:"ops" help:"Who will use the token; shown in logs and beside every change of a campaign."`
+	Role string `default:"admin" enum:"viewer,editor,admin" help:"What it may do: viewer reads, with numbers masked; editor changes campaigns and opt-outs too, and sends test texts; admin does everything."`
 }
 
 // Help is shown by --help.
@@ -19,7 +19,7 @@ from which it cannot be found again.
 
 Example:
 
-    deflectd token --name alice
+    deflectd token --name alice --role editor
     curl -H "Authorization: Bearer dfl_…" http://127.0.0.1:8080/v1/campaigns`
 }
 

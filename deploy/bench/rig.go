@@ -40,8 +40,11 @@ type rig struct {
 	provider *lab.Provider
 	fastagi  *lab.Program
 	deflectd *lab.Program
-	admin    string // base URL of deflectd's API
+	api
 }
+
+// api is the base URL of deflectd's API.
+type api string
 
 // startRig starts it all in dir. What was started before a failure is in the
 // rig, so that stop ends it in any case.
@@ -52,7 +55,7 @@ func startRig(ctx context.Context, dir string) (*rig, error) {
 		return r, err
 	}
 	agi, admin, public := addresses[0], addresses[1], addresses[2]
-	r.admin = "http://" + admin
+	r.api = api("http://" + admin)
 	if r.redis, err = lab.StartRedis(ctx, filepath.Join(dir, "redis"), "--appendonly", "yes"); err != nil {
 		return r, err
 	}
@@ -117,14 +120,8 @@ func dials(address string) func(context.Context) error {
 	}
 }
 
-func (r *rig) startDeflectd(ctx context.Context, admin, public string) error {
-	binary := filepath.Join(r.dir, "deflectd")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/deflectd")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building deflectd: %w\n%s", err, out)
-	}
-	env := []string{
-		"DEFLECTD_ADMIN_TOKEN=" + token,
+func (r *rig) startDeflectd(ctx context.Context, admin, public string) (err error) {
+	r.deflectd, err = serve(ctx, r.dir, r.api, []string{
 		"DEFLECTD_ADMIN_LISTEN=" + admin,
 		"DEFLECTD_PUBLIC_LISTEN=" + public,
 		"DEFLECTD_PUBLIC_URL=http://" + public,
@@ -132,23 +129,32 @@ func (r *rig) startDeflectd(ctx context.Context, admin, public string) error {
 		fmt.Sprintf(`DEFLECTD_ASTERISK_NODES=[{"name":"pbx","url":%q,"username":%q,"password":%q}]`,
 			r.asterisk.ARIURL, r.asterisk.Username, r.asterisk.Password),
 		"DEFLECTD_SMS_PROVIDER=messagebird",
-		"DEFLECTD_SMS_ORIGINATOR=Acme",
 		"DEFLECTD_SMS_MESSAGEBIRD_URL=" + r.provider.URL,
 		"DEFLECTD_SMS_MESSAGEBIRD_ACCESS_KEY=" + r.provider.AccessKey,
-		"DEFLECTD_LOG_LEVEL=warn",
 		// Every limit is looked at and counted, and none is reached: the same
 		// callers come in each round.
 		"DEFLECTD_LIMITS_COOLDOWN=0s", "DEFLECTD_LIMITS_PER_CALLER_PER_DAY=1000000",
 		"DEFLECTD_LIMITS_PER_PREFIX_PER_HOUR=1000000000", "DEFLECTD_LIMITS_SEGMENTS_PER_DAY=1000000000",
 		"DEFLECTD_LIMITS_SURGE_CALLS=1000000000",
+	})
+	return err
+}
+
+// serve builds deflectd and runs it in a process of its own, until its API is
+// ready.
+func serve(ctx context.Context, dir string, a api, env []string) (*lab.Program, error) {
+	binary := filepath.Join(dir, "deflectd")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/deflectd")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building deflectd: %w\n%s", err, out)
 	}
-	var err error
-	r.deflectd, err = lab.StartProgram("deflectd", filepath.Join(r.dir, "deflectd.log"), env, binary, "serve")
+	env = append(env, "DEFLECTD_ADMIN_TOKEN="+token, "DEFLECTD_SMS_ORIGINATOR=Acme", "DEFLECTD_LOG_LEVEL=warn")
+	p, err := lab.StartProgram("deflectd", filepath.Join(dir, "deflectd.log"), env, binary, "serve")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.deflectd.Ready(ctx, func(ctx context.Context) error {
-		status, _, err := r.request(ctx, http.MethodGet, "/readyz", nil)
+	return p, p.Ready(ctx, func(ctx context.Context) error {
+		status, _, err := a.request(ctx, http.MethodGet, "/readyz", nil)
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("deflectd is not ready: %d", status)
 		}
@@ -185,7 +191,11 @@ func (r *rig) createCampaigns(ctx context.Context) error {
 }
 
 // request asks deflectd's API.
-func (r *rig) request(ctx context.Context, method, path string, body any) (int, []byte, error) {
+func (a api) request(ctx context.Context, method, path string, body any) (int, []byte, error) {
+	return a.do(ctx, method, path, body, http.Header{"Content-Type": {"application/json"}})
+}
+
+func (a api) do(ctx context.Context, method, path string, body any, header http.Header) (int, []byte, error) {
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -194,12 +204,12 @@ func (r *rig) request(ctx context.Context, method, path string, body any) (int, 
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, r.admin+path, content)
+	req, err := http.NewRequestWithContext(ctx, method, string(a)+path, content)
 	if err != nil {
 		return 0, nil, err
 	}
+	req.Header = header
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, nil, err
@@ -210,8 +220,8 @@ func (r *rig) request(ctx context.Context, method, path string, body any) (int, 
 }
 
 // metric sums the samples of a metric whose labels hold all of want.
-func (r *rig) metric(ctx context.Context, name string, want ...string) (float64, error) {
-	_, body, err := r.request(ctx, http.MethodGet, "/metrics", nil)
+func (a api) metric(ctx context.Context, name string, want ...string) (float64, error) {
+	_, body, err := a.request(ctx, http.MethodGet, "/metrics", nil)
 	if err != nil {
 		return 0, err
 	}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Gets what the tests, the demo and the benchmark run beside deflectd: Redis,
 # SIPp and Asterisk; with the argument "race" also the C compiler that Go's race
-# detector needs. Does nothing where all of it is there already; needs root (or
+# detector needs, with "browser" also the Chromium that the tests of the page
+# look through. Does nothing where all of it is there already; needs root (or
 # sudo) only for what apt must install.
 #
 # Asterisk is taken from PATH, else from apt, else (Debian 12 and 13 do not
@@ -37,7 +38,7 @@ updated=
 update() {
 	[ -z "$updated" ] || return 0
 	have apt-get || die "apt-get is not here, and something is missing: $*" \
-		"install redis-server, sipp and asterisk in the way of this system, so that they are on PATH"
+		"install redis-server, sipp, asterisk (and chromium) in the way of this system, so that they are on PATH"
 	say "reading the package lists"
 	as_root apt-get -qq update ||
 		say "apt-get update had errors; trying with the lists that are there"
@@ -115,9 +116,27 @@ unpack_asterisk() {
 	trap - EXIT INT TERM
 }
 
-case ${1:-} in
-race) have gcc || install gcc libc6-dev ;;
-esac
+# get_browser: the Chromium without windows is the same engine, and brings no
+# desktop along; not every Debian has it as a package of its own.
+get_browser() {
+	if have chromium-headless-shell || have chromium; then
+		return
+	fi
+	update chromium
+	if candidate chromium-headless-shell; then
+		install chromium-headless-shell
+	else
+		install chromium
+	fi
+}
+
+for want in "$@"; do
+	case $want in
+	race) have gcc || install gcc libc6-dev ;;
+	browser) get_browser ;;
+	*) die "nothing is known of: $want" "what may be asked for besides the rest: race, browser" ;;
+	esac
+done
 have redis-server || install redis-server
 have sipp || install sip-tester
 

@@ -187,82 +187,75 @@ local function guard_surging(person, at, limit)
   return math.max(1, (window + windows) * SURGE - at)
 end
 
--- guard_capped answers the limit that is reached and for how many ms yet. For a
--- reply, which belongs to no campaign, those of the prefix and of the service
--- hold alone.
-local function guard_capped(s, l, at, segments)
-  local caller, full = GUARD .. 'caller:' .. s.person, nil
+-- guard_capped tells of each limit that is reached: refuse(reason, limit, for how
+-- many ms yet), until that answers true. For a reply, which belongs to no campaign,
+-- those of the prefix and of the service hold alone.
+local function guard_capped(s, l, at, segments, refuse)
+  local caller = GUARD .. 'caller:' .. s.person
   local reply = s.exempt == 'reply'
-  if l.caller > 0 and not reply then
-    full = guard_full(caller, at, DAY, l.caller)
-    if full then
-      return 'per_caller_per_day', full
-    end
+  local full = l.caller > 0 and not reply and guard_full(caller, at, DAY, l.caller)
+  if full and refuse('capped', 'per_caller_per_day', full) then
+    return
   end
-  if l.campaign_caller > 0 and not reply then
-    full = guard_full_of(s.campaign, caller, at, l.campaign_caller)
-    if full then
-      return 'campaign.per_caller_per_day', full
-    end
+  full = l.campaign_caller > 0 and not reply and guard_full_of(s.campaign, caller, at, l.campaign_caller)
+  if full and refuse('capped', 'campaign.per_caller_per_day', full) then
+    return
   end
-  if l.prefix > 0 then
-    full = guard_full(GUARD .. 'prefix:' .. s.prefix, at, HOUR, l.prefix)
-    if full then
-      return 'per_prefix_per_hour', full
-    end
+  full = l.prefix > 0 and guard_full(GUARD .. 'prefix:' .. s.prefix, at, HOUR, l.prefix)
+  if full and refuse('capped', 'per_prefix_per_hour', full) then
+    return
   end
-  if l.campaign > 0 and not reply then
-    full = guard_day_full(GUARD .. 'campaign:' .. s.campaign, at, 1, l.campaign)
-    if full then
-      return 'campaign.per_day', full
-    end
+  full = l.campaign > 0 and not reply and guard_day_full(GUARD .. 'campaign:' .. s.campaign, at, 1, l.campaign)
+  if full and refuse('capped', 'campaign.per_day', full) then
+    return
   end
-  if l.segments > 0 then
-    full = guard_day_full(GUARD .. 'segments', at, segments, l.segments)
-    if full then
-      return 'segments_per_day', full
-    end
+  full = l.segments > 0 and guard_day_full(GUARD .. 'segments', at, segments, l.segments)
+  if full then
+    refuse('capped', 'segments_per_day', full)
   end
-  return nil
 end
 
--- guard_refusal answers why a text of so many segments may not go out now: the
--- reason ('' where it may), the limit that is reached, and for how many ms yet
--- (0: that is not known). It writes nothing.
-local function guard_refusal(subject, limits, at, segments)
+-- guard_rules tells of each rule by which a text of so many segments may not go
+-- out now: refuse(reason, the limit that is reached, for how many ms yet, 0 where
+-- that is not known), until that answers true. It writes nothing.
+local function guard_rules(subject, limits, at, segments, refuse)
   if subject.exempt == 'reply' then
-    local limit, left = guard_capped(subject, limits, at, segments)
-    return limit and 'capped' or '', limit or '', left or 0
+    return guard_capped(subject, limits, at, segments, refuse)
   end
-  if optout_has(subject.person) then
-    return 'opted_out', '', 0
+  if optout_has(subject.person) and refuse('opted_out', '', 0) then
+    return
   end
   if subject.exempt == 'test' then
-    return '', '', 0
+    return
   end
   local left = redis.call('PTTL', GUARD .. 'suppressed:' .. subject.person)
-  if left ~= -2 then
-    return 'suppressed', '', math.max(left, 0)
+  if left ~= -2 and refuse('suppressed', '', math.max(left, 0)) then
+    return
   end
-  if limits.surge > 0 then
-    left = guard_surging(subject.person, at, limits.surge)
-    if left then
-      return 'ani_untrusted', 'surge', left
-    end
+  left = limits.surge > 0 and guard_surging(subject.person, at, limits.surge)
+  if left and refuse('ani_untrusted', 'surge', left) then
+    return
   end
   if limits.cooldown > 0 then
     local last = redis.call('HGET', GUARD .. 'cooldown:' .. subject.person, subject.campaign)
     left = last and tonumber(last:match('^%d+')) + limits.cooldown - at
-    if left and left > 0 then
-      return 'cooldown', '', left
+    if left and left > 0 and refuse('cooldown', '', left) then
+      return
     end
   end
-  local limit
-  limit, left = guard_capped(subject, limits, at, segments)
-  if limit then
-    return 'capped', limit, left
-  end
-  return '', '', 0
+  return guard_capped(subject, limits, at, segments, refuse)
+end
+
+-- guard_refusal answers the first rule by which a text of so many segments may not
+-- go out now: the reason ('' where it may), the limit that is reached, and for how
+-- many ms yet (0: that is not known). It writes nothing.
+local function guard_refusal(subject, limits, at, segments)
+  local reason, limit, left = '', '', 0
+  guard_rules(subject, limits, at, segments, function(...)
+    reason, limit, left = ...
+    return true
+  end)
+  return reason, limit, left
 end
 
 -- guard_count counts a text that was made durable. It must not be told twice of

@@ -25,16 +25,17 @@
 -- Answers {ms until the next is due or -1, is more due that there is room for?
 --          1 : 0, is more due than there was room for? 1 : 0,
 --          {claimed: id, to, originator, text, encoding, campaign, call, test,
---           attempts, list} …,
+--           attempts, list, kind} …,
 --          {changed: id, state, cause, campaign, call, test} …,
 --          was anything put off, for nothing can go out? 1 : 0}
 local function answer(wait, again, backlog, ids, changed, off)
   local claimed = {}
   for _, id in ipairs(ids) do
     local m = redis.call('HMGET', ARGV[1] .. id, 'to', 'originator', 'text', 'encoding', 'campaign', 'call', 'test',
-      'attempts', 'list', 'holder', 'state')
+      'attempts', 'list', 'holder', 'state', 'kind')
     if m[10] == ARGV[3] and m[11] == 'queued' and m[1] then
-      claimed[#claimed + 1] = { id, m[1], m[2], m[3], m[4], m[5] or '', m[6] or '', m[7] or '', m[8], m[9] or '' }
+      claimed[#claimed + 1] = { id, m[1], m[2], m[3], m[4], m[5] or '', m[6] or '', m[7] or '', m[8], m[9] or '',
+        m[12] or '' }
     end
   end
   return { wait, again, backlog, claimed, changed, off }
@@ -74,6 +75,7 @@ local function resend(found)
     local r = redis.call('HMGET', message, 'state', 'expires', 'created', 'list', 'withdrawn')
     redis.call('ZREM', DOUBTED, id)
     if r[1] == 'unknown' and not r[5] and at < tonumber(r[2]) then
+      tally(message, '')
       change(message, at, 'queued', 'resend', 'reason', 'resend', 'holder', '', 'resent', 1)
       redis.call('HDEL', message, 'resend')
       redis.call('ZADD', lane(r[4]), at, id)

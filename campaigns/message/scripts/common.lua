@@ -7,6 +7,8 @@
 --   QUEUED       the ids of those that are queued, by when they were made
 --   DOUBTED      the ids of those that are unknown and will be sent once more, by
 --                when
+-- And the figures of campaigns: TEXTS<campaign>:<day of UTC> has of the texts made on
+-- that day how many were sent, delivered, failed, and are unknown.
 
 -- The most changes a record keeps: a text that is tried for days keeps its
 -- first ones and its last one.
@@ -21,6 +23,46 @@ end
 -- What is final is never left again.
 local FINAL = { delivered = true, failed = true, expired = true, cancelled = true }
 
+-- For how many days the figures of a day are kept (ms), beside the day itself.
+local TEXTS_KEPT = 31 * 86400000
+
+-- What a message counts as in each state; nothing in the others, which it enters
+-- from one another, or from unknown (see resend in claim.lua). It has failed,
+-- whether it went out or not, where it did not arrive for certain.
+local COUNTS = {
+  accepted = 'sent', delivered = 'sent delivered', failed = 'failed', expired = 'failed', unknown = 'unknown',
+}
+
+-- tally has a message count as what it is now, and no longer as what it was. What
+-- it counts as is in its record, so that it counts once.
+local function tally(message, as)
+  local r = redis.call('HMGET', message, 'counts', 'campaign', 'test', 'created')
+  local was = r[1] or ''
+  if was == as or (r[2] or '') == '' or (r[3] or '') ~= '' or not r[4] then
+    return
+  end
+  local day = math.floor(r[4] / 86400000)
+  local key = TEXTS .. r[2] .. ':' .. string.format('%.0f', day)
+  local first = false -- of the day, maybe
+  for figure in was:gmatch('%S+') do
+    first = redis.call('HINCRBY', key, figure, -1) < 0 or first
+  end
+  for figure in as:gmatch('%S+') do
+    first = redis.call('HINCRBY', key, figure, 1) <= 1 or first
+  end
+  if first then
+    redis.call('PEXPIREAT', key, string.format('%.0f', (day + 1) * 86400000 + TEXTS_KEPT))
+  end
+  redis.call('HSET', message, 'counts', as)
+end
+
+-- took says that the provider has taken a message, whatever becomes of it.
+local function took(message)
+  if not (redis.call('HGET', message, 'counts') or ''):find('^sent') then
+    tally(message, 'sent')
+  end
+end
+
 -- change writes the state a message enters, when and why, and any further
 -- fields, to its record. One whose person was forgotten loses the pseudonym in
 -- the end, and what it has counted: until then the provider may say that they
@@ -32,6 +74,13 @@ local function change(message, at, state, cause, ...)
   end
   redis.call('HSET', message, 'state', state, 'updated', at,
     'change:' .. n, at .. ' ' .. state .. ' ' .. cause, ...)
+  local counts = COUNTS[state]
+  if counts == 'failed' and redis.call('HGET', message, 'counts') == 'sent' then
+    counts = 'sent failed'
+  end
+  if counts then
+    tally(message, counts)
+  end
   if FINAL[state] and redis.call('HEXISTS', message, 'forgotten') == 1 then
     redis.call('HDEL', message, 'person', 'prefix', 'counted')
   end

@@ -1,6 +1,7 @@
 -- Makes a message durable, with its link, its place in the queue, the lease of
 -- the worker that will try it at once, its entries in the indices, and what it
--- counts against the limits; or refuses it.
+-- counts against the limits; or refuses it. One that another gateway sends has no
+-- place in the queue and is accepted from the first.
 -- Harmless when repeated: a message that is there already stays as it is, and
 -- counts once.
 -- A request may lie before a Redis that hangs until whoever made it has given it
@@ -12,7 +13,8 @@
 -- ARGV  1 id  2 holder  3 lease (ms)  4 validity (ms)  5 retention (ms)
 --       6 where the link leads  7 for how long (ms)  8 link is kept for (ms)
 --       9 "id digest" for the idempotency key  10 how long that is kept (ms)
---       11 not after (Unix ms)  12 is it one of a list? 1 : 0  13 segments
+--       11 not after (Unix ms)  12 who waits for it: 'live', 'list' or, where another gateway
+--       sends it, 'external'  13 segments
 --       14 how long any message is kept at most (ms): what is older leaves the
 --       index of the number
 --       15 does it go out though a limit is reached, but count? 1 : 0
@@ -27,10 +29,11 @@
 --       | {'off'}                     the service switch is off
 --       | {'refused', reason, limit, ms until it is worth asking again or 0}
 --       | {'collision'}               the link's code is taken
-local id = ARGV[1]
+local id, way = ARGV[1], ARGV[12]
+local enters = way == 'external' and 'accepted' or 'queued'
 local state = redis.call('HGET', KEYS[1], 'state')
 if state then
-  if state == 'queued' then
+  if state == enters then
     return { 'ok', tonumber(redis.call('HGET', KEYS[1], 'created')) }
   end
   return { 'again', state }
@@ -73,8 +76,8 @@ if split > 17 then
   redis.call('SET', KEYS[3], ARGV[6], 'PX', ARGV[7])
 end
 
-local list = ARGV[12] == '1'
-redis.call('HSET', KEYS[1], 'created', at, 'expires', at + ARGV[4], 'holder', list and '' or ARGV[2], 'attempts', 0,
+local list = way == 'list'
+redis.call('HSET', KEYS[1], 'created', at, 'expires', at + ARGV[4], 'holder', way == 'live' and ARGV[2] or '', 'attempts', 0,
   'segments', segments, unpack(ARGV, split + 1, guarded > 0 and guarded - 1 or #ARGV))
 if list then
   redis.call('HSET', KEYS[1], 'list', 1)
@@ -84,14 +87,16 @@ if subject then
   redis.call('HSET', KEYS[1], 'person', subject.person, 'prefix', subject.prefix, 'exempt', subject.exempt,
     'counted', subject.exempt == 'test' and '' or '1')
 end
-change(KEYS[1], at, 'queued', 'requested')
+change(KEYS[1], at, enters, way == 'external' and 'external' or 'requested')
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 if list then
   redis.call('ZADD', LISTS, at, id)
-else
+elseif way == 'live' then
   redis.call('ZADD', LIVE, at + ARGV[3], id)
 end
-redis.call('ZADD', QUEUED, at, id)
+if enters == 'queued' then
+  redis.call('ZADD', QUEUED, at, id)
+end
 redis.call('ZADD', KEYS[4], at, id)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', at - ARGV[14])
 redis.call('ZADD', KEYS[5], at, id)

@@ -4,7 +4,8 @@
 -- What says whom it went to is gone then, and so is where the link leads; the
 -- link stays as one that has expired. The pseudonym stays with a message that
 -- the provider may still report on, so that an opt-out is heard, and goes when
--- that one is final; who has opted out already leaves none behind. What one that
+-- that one is final; who has opted out already leaves none behind, nor does one
+-- that another gateway sends. What one that
 -- may not have gone out has counted against the limits of its campaign, of its
 -- range of numbers and of the service is known until it is final, to be taken back.
 -- Repeated for the same request it answers the same.
@@ -20,7 +21,7 @@ for i = 5, #ARGV do
   local id = ARGV[i]
   local message = ARGV[1] .. id
   local r = redis.call('HMGET', message, 'state', 'created', 'link', 'campaign', 'call', 'test', 'forgotten', 'cancel',
-    'person')
+    'person', 'provider')
   local state = r[1]
   if r[2] then
     count = count + 1
@@ -39,7 +40,7 @@ for i = 5, #ARGV do
     if state ~= 'sending' and state ~= 'unknown' then
       redis.call('HDEL', message, 'prefix', 'counted')
     end
-    if FINAL[state] or ((r[9] or '') ~= '' and optout_has(r[9])) then
+    if FINAL[state] or r[10] == 'external' or ((r[9] or '') ~= '' and optout_has(r[9])) then
       redis.call('HDEL', message, 'person')
     end
     redis.call('HSET', message, 'forgotten', ARGV[4])

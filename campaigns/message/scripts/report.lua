@@ -45,6 +45,7 @@ end
 if attempts == 0 then
   redis.call('HSET', KEYS[1], 'attempts', 1)
 end
+took(KEYS[1])
 local taken = 0
 if state ~= 'accepted' and state ~= 'unknown' and ARGV[2] ~= 'accepted' then
   change(KEYS[1], at, 'accepted', 'report')
