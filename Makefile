@@ -7,7 +7,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 FUZZTIME ?= 20s
 
 # Pinned: a linter that changes under us is noise.
-LINT    := $(TOOLS)/golangci-lint-v2.15.0
+LINT     := $(TOOLS)/golangci-lint-v2.15.0
+SPECLINT := $(TOOLS)/openapi-lint-v1.26.3
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -20,15 +21,20 @@ demo: deps ## see one real call become a text: real Asterisk, real Redis, a real
 	@exec bin/demo
 
 .PHONY: test
-test: ## run every test, against real Asterisk, Redis and SIP callers
-	@deploy/lab/deps.sh race
+test: ## run every test, against real Asterisk, Redis, SIP callers and a real browser
+	@deploy/lab/deps.sh race browser
 	$(GO) vet ./...
 	$(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: test-cluster
 test-cluster: ## run what keeps its facts in Redis once more, on a real Redis Cluster of three nodes
-	@deploy/lab/deps.sh race
+	@deploy/lab/deps.sh race browser
 	DEFLECTD_TEST_REDIS=cluster $(GO) test -race -shuffle=on -timeout 20m ./campaigns/...
+
+.PHONY: screenshots
+screenshots: ## take pictures of every page, light, dark and on a phone, into dist/screenshots
+	@deploy/lab/deps.sh browser
+	DEFLECTD_SCREENSHOTS=$(CURDIR)/dist/screenshots $(GO) test ./cmd/deflectd -run '^TestPage$$' -count=1
 
 .PHONY: crash
 crash: deps ## kill the daemon 200 times while 2,000 texts go out, and account for every one (about 8 minutes)
@@ -54,8 +60,12 @@ fuzz: ## fuzz every parser of outside input, FUZZTIME (20s) each
 	  done; done
 
 .PHONY: lint
-lint: $(LINT) ## hold the code to .golangci.yml
+lint: $(LINT) $(SPECLINT) ## hold the code to .golangci.yml, and the description of the API to the rules of OpenAPI
 	$(LINT) run ./...
+	$(SPECLINT) docs/openapi.json
+
+$(SPECLINT): deploy/lint/main.go deploy/lint/go.mod
+	$(GO) -C deploy/lint build -o $@ .
 
 $(LINT):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0

@@ -32,7 +32,7 @@ type index struct {
 
 // indexes are all campaigns at one time. They are never changed.
 type indexes struct {
-	latest  string     // the change that was the last before they were read; never empty
+	latest  string     // the change that was the last before they were read
 	began   time.Time  // to read what has changed
 	full    time.Time  // to read all of them
 	entries []*indexed // ordered by id
@@ -71,6 +71,9 @@ func (x *index) load(ctx context.Context) (*indexes, error) {
 	all := x.now.Load()
 	if all.fits(latest, asked) {
 		return all, nil // another has read while this one waited for its turn
+	}
+	if latest == "" {
+		x.mark(ctx)
 	}
 	all, err = x.read(ctx, all, asked)
 	if err != nil {
@@ -132,20 +135,25 @@ func (x *index) read(ctx context.Context, before *indexes, asked time.Time) (*in
 	return before.with(began, latest[0], changed), nil
 }
 
-// readAll reads all campaigns. Where nothing says which change was the last, it
-// says so itself: a Redis that is emptied is noticed then.
+// mark says that something was written where nothing says which change was the
+// last: so a Redis that is emptied is noticed at once. Where it cannot be said, as
+// where Redis takes no writes, that is noticed only when all are read again: no
+// reason to answer nobody.
+func (x *index) mark(ctx context.Context) {
+	_ = x.rdb.RPush(ctx, keyLatest, nonce()+" ").Err() // behind a change that has come meanwhile
+}
+
+// readAll reads all campaigns.
 func (x *index) readAll(ctx context.Context, before *indexes) (*indexes, error) {
 	began := time.Now()
 	var latest *redis.StringCmd
 	var raw *redis.MapStringStringCmd
 	_, err := x.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.RPush(ctx, keyLatest, nonce()+" ") // behind all changes, if there are any
-		p.LTrim(ctx, keyLatest, 0, keepLatest-1)
 		latest = p.LIndex(ctx, keyLatest, 0)
 		raw = p.HGetAll(ctx, keyCampaigns)
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
 	all := &indexes{latest: latest.Val(), began: began, full: began, entries: make([]*indexed, 0, len(raw.Val()))}

@@ -2,6 +2,7 @@ package campaigns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -171,6 +172,63 @@ func TestSearchReadsOnlyWhatChanged(t *testing.T) {
 	s.index.now.Store(&all)
 	require.Len(t, search(t, s, Query{}).Campaigns, 2)
 	require.EqualValues(t, 3, reads.n.Load())
+}
+
+// To search is to read, however often: also where Redis takes no writes, as when
+// its memory is full.
+func TestSearchNeedsNoWrites(t *testing.T) {
+	rdb := connect(t)
+	full := dial(t, 10*time.Second)
+	full.AddHook(readOnly{})
+	s := NewStore(full)
+	require.Zero(t, search(t, s, Query{}).Total)
+	c := sample("a", "1")
+	require.NoError(t, NewStore(rdb).Create(t.Context(), c, "", ""))
+	latest := rdb.LRange(t.Context(), keyLatest, 0, -1).Val()
+	require.Len(t, latest, 1)
+	for range 3 {
+		require.Equal(t, 1, search(t, s, Query{}).Total)
+		require.Equal(t, 1, search(t, NewStore(full), Query{}).Total)
+		all := *s.index.now.Load()
+		all.full = all.full.Add(-indexAge)
+		s.index.now.Store(&all)
+	}
+	require.Equal(t, latest, rdb.LRange(t.Context(), keyLatest, 0, -1).Val())
+}
+
+// readOnly refuses what writes, as Redis does whose memory is full.
+type readOnly struct{}
+
+var errFull = errors.New("OOM command not allowed when used memory > 'maxmemory'")
+
+func (readOnly) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (readOnly) refuses(cmds ...redis.Cmder) error {
+	for _, cmd := range cmds {
+		if !slices.Contains([]string{"lindex", "lrange", "hgetall", "hmget", "multi", "exec", "hello", "client", "cluster", "command"}, cmd.Name()) {
+			cmd.SetErr(errFull)
+			return errFull
+		}
+	}
+	return nil
+}
+
+func (r readOnly) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := r.refuses(cmd); err != nil {
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (r readOnly) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if err := r.refuses(cmds...); err != nil {
+			return err
+		}
+		return next(ctx, cmds)
+	}
 }
 
 // A look that follows other looks and changes finds what one that reads

@@ -129,12 +129,17 @@ var escapes = strings.NewReplacer("~", "~0", "/", "~1")
 // and into addresses.
 var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
+// newID is no campaign's id.
+const newID = "new"
+
 func (k *checker) identity(c *Campaign) {
 	switch {
 	case c.ID == "":
 		k.problem("/id", "is needed: a short name such as \"billing\"")
 	case !idForm.MatchString(c.ID):
 		k.problem("/id", "must be at most %d lower-case letters, digits, \"-\" and \"_\", and begin with a letter or digit%s", maxID, suggestion(c.ID))
+	case c.ID == newID:
+		k.problem("/id", "must not be %q: the page has its form for new campaigns at that address", newID)
 	}
 	k.plain("/name", c.Name, maxName)
 }

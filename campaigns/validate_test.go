@@ -96,6 +96,7 @@ func TestProblems(t *testing.T) {
 		{"name not UTF-8", func(c *Campaign) { c.Name = "\xff" }},
 		{"id with umlauts and spaces", func(c *Campaign) { c.ID = " Bücher & Ünzeitung 2026! " }},
 		{"id of another script", func(c *Campaign) { c.ID = "كتب" }},
+		{"id of the form for new ones", func(c *Campaign) { c.ID = "new" }},
 		{"id not UTF-8", func(c *Campaign) { c.ID = "\xff" }},
 		{"name with a tab", func(c *Campaign) { c.Name = "a\tb" }},
 		{"name with a bell", func(c *Campaign) { c.Name = "a\ab" }},

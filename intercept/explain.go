@@ -26,7 +26,7 @@ func (i *Interceptor) Explain(ctx context.Context, q report.Question) (report.De
 	e.n = i.rules.read(&e.id)
 	e.f = i.facts(&e.n, draining)
 	e.storeDown = e.f.storeDown
-	e.share = i.gate.share(i.gate.active.Load() + 1)
+	e.share = i.gate.share(i.gate.active.Load()+1, i.gate.setting.Load()+1) // as if it had entered
 
 	v := decide(&e.f)
 	if e.numbered() {

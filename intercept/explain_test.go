@@ -132,6 +132,11 @@ func TestExplainSaysWhatIsDecided(t *testing.T) {
 			s.i.gate.active.Store(1)
 		}
 
+		if seldom("switch slow") {
+			s.i.gate.latency = func() time.Duration { return latencyBusy }
+			s.i.gate.setting.Store(int64(setupFew) - rapid.Int64Range(0, 1).Draw(r, "room in set-up"))
+		}
+
 		d := s.explain(r)
 		want := s.judged()
 		require.Equal(r, want, verdict{d.Outcome, d.Reason})

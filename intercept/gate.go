@@ -64,7 +64,7 @@ func (g *gate) leave() { g.active.Add(-1) }
 
 // refuses tells whether the call that entered last is one too many.
 func (g *gate) refuses() bool {
-	share := g.share(g.active.Load())
+	share := g.share(g.active.Load(), g.setting.Load())
 	if share >= 1 {
 		return false
 	}
@@ -77,13 +77,12 @@ func (g *gate) refuses() bool {
 	return false
 }
 
-// share is which share of the calls is taken while so many are at hand: from 0,
-// none, to 1, all.
-func (g *gate) share(active int64) float64 {
+// share is which share of the calls is taken while so many are at hand, and so many
+// of them in set-up: from 0, none, to 1, all.
+func (g *gate) share(active, setting int64) float64 {
 	if g.max > 0 && active > g.max {
 		return 0
 	}
-	setting := g.setting.Load()
 	if setting <= setupFew {
 		return 1
 	}

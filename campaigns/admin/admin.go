@@ -130,9 +130,6 @@ func (s *Server) Handler(page http.Handler) http.Handler {
 	}))
 }
 
-// Handler is the interface without a page.
-func Handler(o Options) http.Handler { return New(o).Handler(nil) }
-
 // ours says whether an address belongs to programs. Spellings of one that a
 // mux would clean ("//v1/x", "/./v1") belong to the page, which sends nobody
 // anywhere but to its own addresses.

@@ -31,8 +31,9 @@ func (r Role) Allows(needed Role) bool { return rank[needed] > 0 && rank[r] >= r
 type Token struct {
 	Name string // who it is, in logs and histories
 	Role Role
-	// Fingerprint changes when the token does, and tells nothing about it: a
-	// session that was begun with the one before is over (Still).
+	// Fingerprint changes when the token does: a session that was begun with the
+	// one before is over (Still). Who has it can try guesses of a token that
+	// people made up, so it is not to be kept as it is.
 	Fingerprint string
 	// Match says whether a secret is this token's, in constant time.
 	Match func(secret string) bool
@@ -84,11 +85,12 @@ func (s *Server) SignIn(r *http.Request, secret string) (Identity, error) {
 }
 
 // Still is who a session that was begun with a token belongs to now; false
-// where there is no such token any more, or it is another one of that name.
-// The role is the one that the token has now.
-func (s *Server) Still(name, fingerprint string) (Identity, bool) {
+// where there is no such token any more, or it is another one of that name:
+// same says whether a fingerprint is that of the token it was begun with. The
+// role is the one that the token has now.
+func (s *Server) Still(name string, same func(fingerprint string) bool) (Identity, bool) {
 	for _, t := range s.in.Tokens {
-		if t.Name == name && t.Fingerprint == fingerprint {
+		if t.Name == name && same(t.Fingerprint) {
 			return t.identity(), true
 		}
 	}

@@ -159,11 +159,12 @@ func TestSignInAndStill(t *testing.T) {
 	}
 	require.NotContains(t, g.log.String(), "Secret")
 
-	who, ok := s.Still("ops", "f1")
+	is := func(fingerprint string) func(string) bool { return func(f string) bool { return f == fingerprint } }
+	who, ok := s.Still("ops", is("f1"))
 	require.True(t, ok)
 	require.Equal(t, RoleEditor, who.Role)
 	for _, gone := range [][2]string{{"ops", "f2"}, {"ops", ""}, {"none", "f1"}, {"", ""}} {
-		_, ok = s.Still(gone[0], gone[1])
+		_, ok = s.Still(gone[0], is(gone[1]))
 		require.False(t, ok)
 	}
 }

@@ -297,7 +297,7 @@ func TestCampaignsThatAreWrong(t *testing.T) {
 	f := newFixture(t)
 	f.do("POST", campaignsPath, billing).want(http.StatusCreated)
 	with := func(extra string) string {
-		return strings.TrimSuffix(campaign("new", "+18005550103"), "}") + "," + extra + "}"
+		return strings.TrimSuffix(campaign("fresh", "+18005550103"), "}") + "," + extra + "}"
 	}
 	for name, tc := range map[string]struct {
 		body  string
@@ -319,7 +319,7 @@ func TestCampaignsThatAreWrong(t *testing.T) {
 		"bad duration":    {with(`"validity":"soon"`), 422, "/validity"},
 		"bad id":          {campaign("Bad Id", "+18005550103"), 422, "/id"},
 		"script as id":    {campaign("<script>", "+18005550103"), 422, "/id"},
-		"bad dnis":        {campaign("new", "hello"), 422, "/dnis/0"},
+		"bad dnis":        {campaign("fresh", "hello"), 422, "/dnis/0"},
 		"no dnis":         {strings.Replace(billing, `"+18005550101"`, "", 1), 422, "/dnis"},
 		"not built yet":   {with(`"shadow":true`), 422, "/shadow"},
 		"javascript url":  {strings.Replace(billing, "https://visual.example.com/start", "javascript:alert(1)", 1), 422, "/interaction/url"},

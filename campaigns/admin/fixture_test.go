@@ -161,7 +161,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	server := servers.take(t)
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
+		DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
 	})
 	f := &fixture{t: t, redis: server, log: new(journal), registry: prometheus.NewRegistry(), health: Health{Status: Ready}, rdb: rdb}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -214,7 +214,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	for _, c := range change {
 		c(&f.options)
 	}
-	listener := httptest.NewServer(Handler(f.options))
+	listener := httptest.NewServer(New(f.options).Handler(nil))
 	f.url = listener.URL
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -228,6 +228,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		parts.Wait()
 		_ = rdb.Close()
 		http.DefaultClient.CloseIdleConnections()
+		patient.CloseIdleConnections()
 	})
 	require.Eventually(t, senders.Ready, 10*time.Second, time.Millisecond)
 	return f
@@ -263,6 +264,13 @@ func (f *fixture) do(method, path, body string, headers ...string) reply {
 	return r
 }
 
+// patient waits until a body is asked for.
+var patient = func() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ExpectContinueTimeout = time.Minute
+	return &http.Client{Transport: transport}
+}()
+
 // ask is do without the checks; it may be called by many at once.
 func (f *fixture) ask(method, path, body string, headers ...string) (reply, error) {
 	var reader io.Reader
@@ -284,7 +292,12 @@ func (f *fixture) ask(method, path, body string, headers ...string) (reply, erro
 			req.Header.Set(name, strings.TrimSpace(value))
 		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	if len(body) > 100<<10 {
+		// What is refused for its size may be answered before it was sent, and the
+		// connection closed: it is sent only when it is asked for.
+		req.Header.Set("Expect", "100-continue")
+	}
+	resp, err := patient.Do(req)
 	if err != nil {
 		return reply{}, err
 	}

@@ -205,7 +205,7 @@ func TestListWithoutAnEnd(t *testing.T) {
 			sent.Add(1)
 			return copy(p, "+14155550132\n"), nil
 		}
-		n := copy(p, strings.Repeat("\n", len(p)))
+		n := copy(p, strings.Repeat(strings.Repeat("x", 1023)+"\n", 1+len(p)/1024))
 		sent.Add(int64(n))
 		return n, nil
 	})

@@ -88,7 +88,7 @@ func TestBodies(t *testing.T) {
 	f.do("POST", campaignsPath, billing).want(201)
 	large := campaign("large", "1234567") + strings.Repeat(" ", maxBody)
 	for _, o := range []struct{ method, path, body, like string }{
-		{"POST", campaignsPath, campaign("new", "1234567"), jsonType},
+		{"POST", campaignsPath, campaign("fresh", "1234567"), jsonType},
 		{"PUT", "/v1/campaigns/billing", billing, jsonType},
 		{"PATCH", "/v1/campaigns/billing", `{"name":"x"}`, patchType},
 		{"POST", "/v1/campaigns/billing/messages", `{"to":"+14155550132"}`, jsonType},

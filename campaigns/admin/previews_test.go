@@ -78,12 +78,12 @@ func pointers(all []campaigns.Problem) (list []string) {
 // A draft need not be right: what can be shown is shown, with all that is wrong.
 func TestPreviewOfDrafts(t *testing.T) {
 	f := newFixture(t)
-	p := f.draft("new", campaign("anything", "+18005550103"))
+	p := f.draft("fresh", campaign("anything", "+18005550103"))
 	require.Empty(t, p.Errors)
 	require.Contains(t, p.Text, "Acme: pay here https://")
 
 	with := func(extra string) string {
-		return strings.TrimSuffix(campaign("new", "+18005550103"), "}") + "," + extra + "}"
+		return strings.TrimSuffix(campaign("fresh", "+18005550103"), "}") + "," + extra + "}"
 	}
 	for name, tc := range map[string]struct {
 		draft string
@@ -106,7 +106,7 @@ func TestPreviewOfDrafts(t *testing.T) {
 		"no https and such": {strings.Replace(billing, "https://visual.example.com/start", "javascript:alert(1)", 1), []string{"/interaction/url"}},
 		"set by us":         {with(`"version":7`), nil},
 	} {
-		p := f.draft("new", tc.draft)
+		p := f.draft("fresh", tc.draft)
 		require.Equal(t, tc.wrong, pointers(p.Errors), "%s: %v", name, p.Errors)
 		for _, e := range p.Errors {
 			require.NotEmpty(t, e.Message)
@@ -120,7 +120,7 @@ func TestPreviewOfDrafts(t *testing.T) {
 		}
 		require.NotEmpty(t, p.Encoding)
 	}
-	f.do("POST", campaignsPath+"/new/preview", `{"draft":{"name":null}}`).want(400).names("/draft/name")
+	f.do("POST", campaignsPath+"/fresh/preview", `{"draft":{"name":null}}`).want(400).names("/draft/name")
 }
 
 // What people write stays text, whatever it looks like.
@@ -129,10 +129,10 @@ func TestPreviewKeepsWhatIsWritten(t *testing.T) {
 	for _, text := range []string{"<script>alert(1)</script>", "&amp; \"' </textarea>", "😀 🇩🇪 👩‍👩‍👧", "שלום עולם", "\u202eevil", "{\"a\":1}", "a\nb"} {
 		quoted, err := json.Marshal("Hi " + text + " {link}")
 		require.NoError(t, err)
-		p := f.draft("new", strings.Replace(billing, `"Acme: pay here {link}"`, string(quoted), 1))
+		p := f.draft("fresh", strings.Replace(billing, `"Acme: pay here {link}"`, string(quoted), 1))
 		require.Equal(t, "Hi "+text+" "+p.Link, p.Text)
 	}
-	p := f.draft("new", strings.Replace(billing, "pay here", "שלום", 1))
+	p := f.draft("fresh", strings.Replace(billing, "pay here", "שלום", 1))
 	require.Equal(t, "ucs2", p.Encoding)
 	require.Equal(t, 70, p.PerSegment)
 	require.Contains(t, pointers(p.Warnings), "/text")
@@ -142,7 +142,7 @@ func TestPreviewKeepsWhatIsWritten(t *testing.T) {
 func TestPreviewOfTakenNumbers(t *testing.T) {
 	f := newFixture(t)
 	f.do("POST", campaignsPath, billing).want(201)
-	p := f.draft("new", `{"text":"a {link}","interaction":{"url":"https://x.example"},"dnis":["+18005550109","(800) 555-0101"]}`)
+	p := f.draft("fresh", `{"text":"a {link}","interaction":{"url":"https://x.example"},"dnis":["+18005550109","(800) 555-0101"]}`)
 	require.Empty(t, p.Errors)
 	require.Contains(t, p.Warnings, campaigns.Problem{Pointer: "/dnis/1", Message: "+18005550101 is answered by campaign billing"})
 	require.NotContains(t, pointers(f.draft("billing", billing).Warnings), "/dnis/0", "it is its own")
@@ -170,7 +170,7 @@ func TestPromptsThatNoAsteriskHas(t *testing.T) {
 	require.Equal(t, []string{"deflectd/offer", "acme/sent", "beep"}, asked)
 	named(f.do("GET", one, "").want(200))
 	named(f.do("PATCH", one, `{"name":"x"}`, match).want(200))
-	require.Contains(t, pointers(f.draft("new", body).Warnings), "/prompts/sent")
+	require.Contains(t, pointers(f.draft("fresh", body).Warnings), "/prompts/sent")
 	require.Contains(t, pointers(read[Preview](f.do("POST", previewBilling, `{}`)).Warnings), "/offer/prompt")
 	asked = nil
 	f.do("GET", campaignsPath, "").want(200)

@@ -32,6 +32,7 @@ func (s shared) Run() int {
 		return 1
 	}
 	http.DefaultClient.CloseIdleConnections()
+	patient.CloseIdleConnections()
 	return code
 }
 

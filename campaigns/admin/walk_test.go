@@ -138,6 +138,7 @@ func (w *walk) refusals() {
 	and := func(path, query string) string {
 		return path + map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + query
 	}
+	broken := w.broken()
 	below := map[Role]string{RoleEditor: "look", RoleAdmin: "write"}
 	for _, o := range operations {
 		media, limit := "Content-Type:"+o.media, maxBody
@@ -159,36 +160,36 @@ func (w *walk) refusals() {
 		if o.writes {
 			w.get(428, o.method, o.path, o.body)
 		}
-		w.note(o.method, o.path, w.broken(o.method, o.path, o.body, media))
+		w.note(o.method, o.path, broken.do(o.method, o.path, o.body, match, media).want(500).code)
 	}
 	w.get(403, "POST", sendBilling, sms, as("write")) // what is no test
 	w.get(403, "GET", optOutsPath+"?format=csv", "", as("look"))
 }
 
-// broken asks a daemon that lacks what it works with.
-func (f *fixture) broken(method, path, body, media string) int {
-	f.t.Helper()
+// other is another daemon with other options.
+func (f *fixture) other(o Options) *fixture {
+	o.Registerer = prometheus.NewRegistry()
+	listener := httptest.NewServer(New(o).Handler(nil))
+	f.t.Cleanup(listener.Close)
+	with := *f
+	with.url = listener.URL
+	return &with
+}
+
+// broken is a daemon that lacks what it works with.
+func (f *fixture) broken() *fixture {
 	o := f.options
-	o.Campaigns, o.Outbox, o.Recorder, o.Registerer = nil, nil, nil, prometheus.NewRegistry()
+	o.Campaigns, o.Outbox, o.Recorder = nil, nil, nil
 	o.OptOuts, o.Guards, o.Senders = nil, nil, nil
 	o.Decide = func(context.Context, report.Question) (report.Decision, error) {
 		return report.Decision{}, errors.New("some fault")
 	}
-	listener := httptest.NewServer(Handler(o))
-	defer listener.Close()
-	with := *f
-	with.url = listener.URL
-	return with.do(method, path, body, match, media).want(http.StatusInternalServerError).code
+	return f.other(o)
 }
 
 // tooMany asks a daemon that has heard too many wrong tokens.
 func (w *walk) tooMany() {
-	o := w.options
-	o.Registerer = prometheus.NewRegistry()
-	listener := httptest.NewServer(Handler(o))
-	defer listener.Close()
-	with := *w.fixture
-	with.url = listener.URL
+	with := w.other(w.options)
 	for _, o := range operations {
 		var r reply
 		require.Eventually(w.t, func() bool { // one more is looked at now and then

@@ -48,7 +48,7 @@ func connect(t testing.TB) redis.UniversalClient {
 func dial(t testing.TB, r *lab.Redis) redis.UniversalClient {
 	t.Helper()
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: r.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1, DialTimeout: 300 * time.Millisecond,
+		Addrs: r.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1, DialTimeout: 300 * time.Millisecond, ReadTimeout: 10 * time.Second,
 	})
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	return rdb

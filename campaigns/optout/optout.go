@@ -57,12 +57,13 @@ type Entry struct {
 type Options struct {
 	Redis redis.UniversalClient
 	// Secret is the service secret; it answers nil until Redis was reached.
-	Secret     func() []byte
+	Secret func() []byte
+	// Timeout is how long Redis may take to answer one request; 1 s when zero.
+	Timeout    time.Duration
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// storeTimeout is how long Redis may take to answer one request.
 const storeTimeout = time.Second
 
 // List is the list of numbers that must never be texted.
@@ -82,6 +83,9 @@ type List struct {
 func New(o Options) *List {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = storeTimeout
 	}
 	return &List{
 		o: o, rdb: o.Redis,
@@ -106,6 +110,7 @@ var functions string
 //	optout_has(person) -> boolean
 //	optout_add(person, number, at, source, reason) -> 1 where the entry is new
 //	optout_latest(person) -> when it was last asked for, source; nil where it was not
+//	optout_remove(person) -> 1 where there was an entry
 //
 // A person is the pseudonym of a number; at is the time in Unix milliseconds.
 var Lua = "local OPTOUT, OPTOUTS = '" + campaigns.Key("optout", "") + "', '" + campaigns.Key("optouts") + "'\n" + functions

@@ -46,6 +46,15 @@ func TestWhoTookANumberOffTheListAndWhyIsNoted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Keypress, found.Source)
 
+	// Taken off it once more by nobody who says so, as by the person's own START,
+	// it is no longer alice who did it.
+	_, err = l.Remove(ctx, number(1))
+	require.NoError(t, err)
+	_, err = l.Get(ctx, number(1))
+	assert.False(t, errors.As(err, &was), "%v", err)
+	require.ErrorIs(t, err, ErrNotFound)
+	add(t, l, Entry{Number: number(1), Source: Keypress})
+
 	// A person who is forgotten loses the note too.
 	_, err = l.RemoveNoted(ctx, number(1), "alice", "asked by email")
 	require.NoError(t, err)

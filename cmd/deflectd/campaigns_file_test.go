@@ -18,7 +18,7 @@ func TestReadCampaignsNamesTheLine(t *testing.T) {
 		{"nothing but a comment", "# none\n", []string{": is empty: it must hold campaigns, a list; [] is none at all"}},
 		{"null", "campaigns:\n", []string{":1: campaigns: must be a list of campaigns; [] is none at all"}},
 		{"a list", "- id: a\n", []string{":1: must hold campaigns, a list of them, and nothing else"}},
-		{"another key", "campaigns: []\ncampains: []\n", []string{":2: campains: unknown key; here can be: campaigns"}},
+		{"another key", "campaigns: []\ncalls: []\n", []string{":2: calls: unknown key; here can be: campaigns"}},
 		{"no YAML", "campaigns:\n\t- x\n", []string{":2: is not YAML: found character that cannot start any token"}},
 		{"two documents", "campaigns: []\n---\ncampaigns: []\n", []string{":2: a second YAML document begins here; only one is read"}},
 		{"a word", "campaigns: [a]\n", []string{":1: campaigns[0]: must hold settings: dnis, enabled, holdout_percent, hours, id, interaction, kind, limits, line_types, link, name, offer, on_unknown, originator, prompts, release, shadow, text, validity"}},

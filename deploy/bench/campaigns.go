@@ -53,7 +53,7 @@ func runCampaigns(ctx context.Context, dir string, short bool) (table string, er
 		return "", err
 	}
 	a := api("http://" + addresses[0])
-	daemon, err := serve(ctx, dir, a, []string{
+	daemon, err := serve(ctx, dir, a, "/v1/campaigns", []string{
 		"DEFLECTD_ADMIN_LISTEN=" + addresses[0],
 		"DEFLECTD_PUBLIC_LISTEN=" + addresses[1],
 		"DEFLECTD_PUBLIC_URL=http://" + addresses[1],

@@ -121,7 +121,7 @@ func dials(address string) func(context.Context) error {
 }
 
 func (r *rig) startDeflectd(ctx context.Context, admin, public string) (err error) {
-	r.deflectd, err = serve(ctx, r.dir, r.api, []string{
+	r.deflectd, err = serve(ctx, r.dir, r.api, "/readyz", []string{
 		"DEFLECTD_ADMIN_LISTEN=" + admin,
 		"DEFLECTD_PUBLIC_LISTEN=" + public,
 		"DEFLECTD_PUBLIC_URL=http://" + public,
@@ -140,9 +140,9 @@ func (r *rig) startDeflectd(ctx context.Context, admin, public string) (err erro
 	return err
 }
 
-// serve builds deflectd and runs it in a process of its own, until its API is
-// ready.
-func serve(ctx context.Context, dir string, a api, env []string) (*lab.Program, error) {
+// serve builds deflectd and runs it in a process of its own, until it answers at
+// the path ready.
+func serve(ctx context.Context, dir string, a api, ready string, env []string) (*lab.Program, error) {
 	binary := filepath.Join(dir, "deflectd")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/deflectd")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -154,7 +154,7 @@ func serve(ctx context.Context, dir string, a api, env []string) (*lab.Program, 
 		return nil, err
 	}
 	return p, p.Ready(ctx, func(ctx context.Context) error {
-		status, _, err := a.request(ctx, http.MethodGet, "/readyz", nil)
+		status, _, err := a.request(ctx, http.MethodGet, ready, nil)
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("deflectd is not ready: %d", status)
 		}

@@ -66,12 +66,14 @@ type editor struct {
 	version, base int64
 	saved         *campaigns.Campaign // as it is now; nil where it is not known
 	key           string              // makes creating it twice harmless
+	testKey       string              // and sending a test twice
 	to            string              // the number to show it for, and to test it with
 	unsaved       bool                // what the form says is not what is saved
 	spare         int
 
 	wrong    notes
 	problem  string // what keeps it from being saved, where no field does
+	unsure   bool   // whether it was saved all the same is not known
 	taken    []string
 	conflict *conflictShown
 	gone     *goneShown
@@ -97,6 +99,7 @@ type campaignShown struct {
 
 	Troubles []trouble
 	Problem  string
+	Unsure   bool     // whether it was saved is not known
 	Taken    []string // campaigns that have a number of this one
 	Conflict *conflictShown
 	Gone     *goneShown
@@ -134,8 +137,11 @@ func (ed *editor) show(status int) error {
 	v := ed.v
 	page := campaignShown{
 		New: ed.id == "", ID: ed.id, Title: "New campaign", Action: newPath, Version: ed.version, Base: ed.base,
-		Key: ed.key, TestKey: rand.Text(), CanEdit: v.may(admin.RoleEditor), Unsaved: ed.unsaved,
+		Key: ed.key, TestKey: ed.testKey, Unsure: ed.unsure, CanEdit: v.may(admin.RoleEditor), Unsaved: ed.unsaved,
 		Problem: ed.problem, Taken: ed.taken, Conflict: ed.conflict, Gone: ed.gone, Test: ed.test,
+	}
+	if page.TestKey == "" {
+		page.TestKey = rand.Text()
 	}
 	if ed.id != "" {
 		page.Action, page.Title = campaignPath(ed.id), ed.id
@@ -252,6 +258,9 @@ func (v *view) saveCampaign() error {
 		if now, err = v.api.RestoreCampaign(v.ctx(), ed.id, client.Any); err != nil {
 			return ed.explain(err)
 		}
+		if !ed.beganWith(now) { // somebody has changed it before it was deleted
+			return ed.clash(now)
+		}
 		ed.version = now.Version
 	case client.Is(err, http.StatusNotFound):
 		return ed.deleted(err)
@@ -296,6 +305,13 @@ func (ed *editor) begunWith(now *campaigns.Campaign, do string) (entries, error)
 	return entriesIn(now)
 }
 
+// beganWith says whether a campaign says what it said when the form was opened.
+func (ed *editor) beganWith(now *campaigns.Campaign) bool {
+	is, err := entriesIn(now)
+	base := ed.baseEntries()
+	return err == nil && base != nil && len(compare(base, is, base).Differences) == 0
+}
+
 // notSaved says why a change was not saved. Somebody else may have been faster
 // just now.
 func (ed *editor) notSaved(err error) error {
@@ -331,6 +347,9 @@ func (ed *editor) explain(err error) error {
 	if len(ed.wrong) == 0 {
 		ed.problem = sentence(p.Detail)
 	}
+	if p.Status >= http.StatusInternalServerError {
+		ed.unsure, ed.problem = true, sentence(p.Detail)+" Save again in a moment: however often you do, it is saved once."
+	}
 	if p.Status == http.StatusConflict {
 		ed.taken = inTheWay(p)
 		switch {
@@ -339,6 +358,7 @@ func (ed *editor) explain(err error) error {
 		case ed.id == "" && len(ed.wrong) == 0:
 			// The key of the form has made another campaign.
 			ed.key = rand.Text()
+			ed.problem = "This form has made a campaign already, which said something else. Press “Create campaign” once more to make another one."
 		}
 	}
 	if ed.saved == nil && ed.id != "" {

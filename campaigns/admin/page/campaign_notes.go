@@ -78,7 +78,7 @@ var pointers = regexp.MustCompile(`(^|[\s(])(/[a-z_]+(?:/[a-z_]+)*)(?:/(\d+))?`)
 // plainly says a message of the API in the words of the form: fields by their
 // labels instead of their pointers.
 func plainly(message string) string {
-	return pointers.ReplaceAllStringFunc(message, func(found string) string {
+	return pointers.ReplaceAllStringFunc(inPlace(message), func(found string) string {
 		parts := pointers.FindStringSubmatch(found)
 		f, rest := fieldAt(parts[2])
 		if f == nil || rest != "" {

@@ -14,7 +14,6 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/admin"
-	"deflectd/campaigns/message"
 )
 
 // saved is a campaign as the API has it now.
@@ -166,70 +165,6 @@ func TestChangeACampaign(t *testing.T) {
 		shows("Text: Is needed", "Numbers it answers: Is needed", "Wait for that: Is 1m")
 }
 
-func TestTwoPeopleWhoChangeDifferentFieldsCanBothBeRight(t *testing.T) {
-	f := newFixture(t)
-	f.create(billing)
-	b := f.browser("editor")
-	page, opened := b.get("/campaigns/billing"), f.saved("billing")
-	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"name":"Theirs"}`, http.StatusOK)
-
-	clash := b.post("/campaigns/billing", page.typed(opened, "originator", "Acme")...).want(http.StatusPreconditionFailed)
-	clash.shows("admin saved this campaign while you were editing it", "You did not touch the same fields", "Theirs", "Acme", "Take both")
-	clash.has(`value="Billing questions"`, `name="version" value="2"`, `name="base" value="1"`)
-	require.Empty(t, f.saved("billing").Originator)
-
-	// Somebody else comes in between once more.
-	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"offer":{"attempts":3}}`, http.StatusOK)
-	clash = b.post("/campaigns/billing", clash.typed(opened, "originator", "Acme", "do", doBoth)...).want(http.StatusPreconditionFailed)
-	clash.shows("with 2 versions since you opened it")
-
-	b.post("/campaigns/billing", clash.typed(opened, "originator", "Acme", "do", doBoth)...).to("/campaigns/billing?notice=campaign-saved")
-	now := f.saved("billing")
-	require.Equal(t, []any{"Theirs", "Acme", 3}, []any{now.Name, now.Originator, now.Offer.Attempts})
-}
-
-func TestTwoPeopleWhoChangeTheSameFieldHaveToDecide(t *testing.T) {
-	f := newFixture(t)
-	f.create(billing)
-	b := f.browser("editor")
-	page, opened := b.get("/campaigns/billing"), f.saved("billing")
-	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"name":"Theirs","originator":"Other"}`, http.StatusOK)
-	clash := b.post("/campaigns/billing", page.typed(opened, "name", "Mine")...).want(http.StatusPreconditionFailed).
-		shows("to different values", "both of you", "Take both, mine where we differ")
-
-	// Saving what the form says is a decision: it takes the place of all.
-	b.post("/campaigns/billing", clash.typed(opened, "name", "Mine")...).to("/campaigns/billing?notice=campaign-saved")
-	require.Equal(t, "Mine", f.saved("billing").Name)
-	require.Empty(t, f.saved("billing").Originator)
-}
-
-func TestACampaignDeletedWhileItsFormIsOpen(t *testing.T) {
-	f := newFixture(t)
-	f.create(billing)
-	b := f.browser("editor")
-	page, opened := b.get("/campaigns/billing"), f.saved("billing")
-	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
-
-	gone := b.post("/campaigns/billing", page.typed(opened, "name", "Mine")...).want(http.StatusNotFound)
-	gone.shows("This campaign was deleted", "admin deleted it on", "Restore and save").has(`value="Mine"`)
-	b.post("/campaigns/billing/test", page.typed(opened, "to", "+14155550123")...).want(http.StatusNotFound).shows("This campaign was deleted")
-	f.call(http.MethodGet, "/v1/campaigns/billing", "", http.StatusNotFound)
-
-	b.post("/campaigns/billing", gone.typed(opened, "name", "Mine", "do", doRestore)...).to("/campaigns/billing?notice=campaign-saved")
-	require.Equal(t, "Mine", f.saved("billing").Name)
-
-	// Its number has another owner meanwhile: it says whose, and nothing is lost.
-	page = b.get("/campaigns/billing")
-	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
-	f.create(campaign("other", "Other", "+18005550101"))
-	b.post("/campaigns/billing", page.typed(opened, "name", "Again", "do", doRestore)...).want(http.StatusConflict).
-		shows("other").has(`value="Again"`, `href="/campaigns/other"`)
-	b.get("/campaigns/billing").want(http.StatusNotFound).shows("billing was deleted", "Restore it")
-	b.post("/campaigns/billing/restore").want(http.StatusConflict).shows("Not restored", "other")
-	f.call(http.MethodDelete, "/v1/campaigns/other", "", http.StatusNoContent)
-	b.post("/campaigns/billing/restore").to("/campaigns/billing?notice=campaign-restored")
-}
-
 func TestACampaignThatNeverWas(t *testing.T) {
 	f := newFixture(t)
 	b := f.browser("editor")
@@ -260,99 +195,6 @@ func TestWhoMayNotChangeACampaignCanLookAtIt(t *testing.T) {
 
 	// What others cannot type, they need not send: they see what is saved.
 	b.post("/campaigns/billing/preview", "to", "+14155550123").want(http.StatusOK).shows("Acme: pay here")
-}
-
-func TestPreviewFollowsWhatIsTyped(t *testing.T) {
-	f := newFixture(t)
-	f.sender()
-	b := f.browser("editor")
-	p := b.post("/campaigns/new/preview", made("text", "Hello {link}")...).want(http.StatusOK)
-	p.shows("Hello https://txt.example.com/", "+14155550100", "GSM 7-bit", "1 segment,").lacks("<html")
-	b.post("/campaigns/new/preview", made("text", "Grüße 👍 {link}")...).want(http.StatusOK).shows("Unicode (UCS-2)").has(`data-note="text"`)
-	b.post("/campaigns/new/preview", made("text", "")...).want(http.StatusOK).shows("Write a text")
-	b.post("/campaigns/new/preview", made("text", "Hi {nobody} {link}")...).want(http.StatusOK).shows("{nobody}")
-	b.post("/campaigns/new/preview", made("to", "<b>no number")...).want(http.StatusOK).has("data-to-error").lacks("<b>no number")
-	b.post("/campaigns/new/preview", made("text", "<script>alert(1)</script>{link}", "interaction.url", "javascript:alert(1)")...).
-		want(http.StatusOK).has("&lt;script&gt;alert(1)").lacks("<script>alert")
-
-	// Without a script the page itself is shown once more, and nothing is saved.
-	b.post("/campaigns/new", made("text", "Hello {link}", "name", "Mine", "do", doPreview)...).want(http.StatusOK).
-		shows("Hello https://txt.example.com/", "Unsaved changes").has(`value="Mine"`)
-	rows := b.post("/campaigns/new", made("do", doRows)...).want(http.StatusOK)
-	require.Equal(t, moreRows, strings.Count(rows.body, `name="interaction.params.name"`))
-	f.call(http.MethodGet, "/v1/campaigns/billing", "", http.StatusNotFound)
-}
-
-func TestSendMeATest(t *testing.T) {
-	f := newFixture(t)
-	f.sender()
-	f.create(billing)
-	b := f.browser("editor")
-	page, now := b.get("/campaigns/billing"), f.saved("billing")
-
-	b.post("/campaigns/billing/test", page.typed(now, "to", "+14155550123", "name", "Mine")...).want(http.StatusConflict).
-		shows("Nothing was sent", "unsaved changes").has(`value="Mine"`)
-	b.post("/campaigns/billing/test", page.typed(now)...).want(http.StatusUnprocessableEntity).shows("write the number of your phone")
-	b.post("/campaigns/billing/test", page.typed(now, "to", "hello")...).want(http.StatusUnprocessableEntity).shows("Nothing was sent").has(`value="hello"`)
-	f.call(http.MethodPut, "/v1/opt-outs/+14155550199", `{}`, http.StatusCreated)
-	b.post("/campaigns/billing/test", page.typed(now, "to", "+14155550199")...).want(http.StatusConflict).shows("Nothing was sent", "opted out")
-
-	sent := b.post("/campaigns/billing/test", page.typed(now, "to", "(415) 555-0123")...).want(http.StatusSeeOther)
-	at, err := url.Parse(sent.header.Get("Location"))
-	require.NoError(t, err)
-	id := at.Query().Get("test")
-	require.NotContains(t, at.String(), "555", "no number is in an address")
-	require.Equal(t, id, mustQuery(t, b.post("/campaigns/billing/test", page.typed(now, "to", "(415) 555-0123")...)), "pressed twice, sent once")
-
-	require.Eventually(t, func() bool {
-		return strings.Contains(b.get("/campaigns/billing/test/"+id).want(http.StatusOK).text(), "Delivered.")
-	}, 10*time.Second, 10*time.Millisecond)
-	b.get(at.String()).want(http.StatusOK).shows("Delivered.").has(`value="+14155550123"`)
-	b.get("/campaigns/other/test/" + id).want(http.StatusNotFound)
-	f.browser("viewer").get(at.String()).want(http.StatusOK).hides("4155550123")
-}
-
-func mustQuery(t *testing.T, a answer) string {
-	t.Helper()
-	at, err := url.Parse(a.want(http.StatusSeeOther).header.Get("Location"))
-	require.NoError(t, err)
-	return at.Query().Get("test")
-}
-
-func TestEveryStateOfATestIsPutInWords(t *testing.T) {
-	for _, state := range message.States() {
-		shown := testOf(message.Message{State: state, Reason: "no_such_number"})
-		require.NotEmpty(t, shown.Says, state)
-		require.Equal(t, shown.Bad, strings.Contains(shown.Says, "(no such number)"), state)
-	}
-}
-
-func TestHistoryAndBackToAVersion(t *testing.T) {
-	f := newFixture(t)
-	f.create(billing)
-	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"name":"<b>Bold","dnis":["+18005550102","555"],"validity":"1h"}`, http.StatusOK)
-	b := f.browser("editor")
-	b.get("/campaigns/billing/history").want(http.StatusOK).
-		shows("History of <b>Bold", "admin changed it", "admin created it", "Billing questions", "1h", "As it is now", "Back to this version").lacks("<b>")
-
-	page := b.get("/campaigns/billing/history/1").want(http.StatusOK).shows("Back to version 1?", "<b>Bold", "Billing questions", "+18005550101")
-	page.has(`name="version" value="2"`)
-	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"originator":"Acme"}`, http.StatusOK)
-	b.post("/campaigns/billing/history/1", "version", "2").want(http.StatusPreconditionFailed).shows("Somebody has changed the campaign meanwhile", "Acme")
-	b.post("/campaigns/billing/history/1", "version", "3").to("/campaigns/billing?notice=version-restored")
-	require.Equal(t, "Billing questions", f.saved("billing").Name)
-	b.get("/campaigns/billing/history").shows("editor went back to version 1")
-
-	// What it says is no longer possible: another campaign has its number.
-	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"dnis":["555"]}`, http.StatusOK)
-	f.create(campaign("other", "Other", "+18005550101"))
-	b.post("/campaigns/billing/history/1", "version", "5").want(http.StatusConflict).shows("other")
-
-	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
-	b.get("/campaigns/billing/history").want(http.StatusOK).shows("admin deleted it")
-	b.get("/campaigns/billing/history/1").want(http.StatusOK).shows("restore it first")
-	b.get("/campaigns/billing/history/77").want(http.StatusNotFound)
-	b.get("/campaigns/billing/history/x").want(http.StatusNotFound)
 }
 
 func TestASessionThatEndsInTheMiddleOfAForm(t *testing.T) {

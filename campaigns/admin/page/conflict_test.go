@@ -1,9 +1,12 @@
 package page
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestCompare(t *testing.T) {
@@ -83,4 +86,99 @@ func TestWhatAFieldSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTwoPeopleWhoChangeDifferentFieldsCanBothBeRight(t *testing.T) {
+	f := newFixture(t)
+	f.create(billing)
+	b := f.browser("editor")
+	page, opened := b.get("/campaigns/billing"), f.saved("billing")
+	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"name":"Theirs"}`, http.StatusOK)
+
+	clash := b.post("/campaigns/billing", page.typed(opened, "originator", "Acme")...).want(http.StatusPreconditionFailed)
+	clash.shows("admin saved this campaign while you were editing it", "You did not touch the same fields", "Theirs", "Acme", "Take both")
+	clash.has(`value="Billing questions"`, `name="version" value="2"`, `name="base" value="1"`)
+	require.Empty(t, f.saved("billing").Originator)
+
+	// Somebody else comes in between once more.
+	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"offer":{"attempts":3}}`, http.StatusOK)
+	clash = b.post("/campaigns/billing", clash.typed(opened, "originator", "Acme", "do", doBoth)...).want(http.StatusPreconditionFailed)
+	clash.shows("with 2 versions since you opened it")
+
+	b.post("/campaigns/billing", clash.typed(opened, "originator", "Acme", "do", doBoth)...).to("/campaigns/billing?notice=campaign-saved")
+	now := f.saved("billing")
+	require.Equal(t, []any{"Theirs", "Acme", 3}, []any{now.Name, now.Originator, now.Offer.Attempts})
+}
+
+func TestTwoPeopleWhoChangeTheSameFieldHaveToDecide(t *testing.T) {
+	f := newFixture(t)
+	f.create(billing)
+	b := f.browser("editor")
+	page, opened := b.get("/campaigns/billing"), f.saved("billing")
+	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"name":"Theirs","originator":"Other"}`, http.StatusOK)
+	clash := b.post("/campaigns/billing", page.typed(opened, "name", "Mine")...).want(http.StatusPreconditionFailed).
+		shows("to different values", "both of you", "Take both, mine where we differ")
+
+	// Saving what the form says is a decision: it takes the place of all.
+	b.post("/campaigns/billing", clash.typed(opened, "name", "Mine")...).to("/campaigns/billing?notice=campaign-saved")
+	require.Equal(t, "Mine", f.saved("billing").Name)
+	require.Empty(t, f.saved("billing").Originator)
+}
+
+func TestACampaignDeletedWhileItsFormIsOpen(t *testing.T) {
+	f := newFixture(t)
+	f.create(billing)
+	b := f.browser("editor")
+	page, opened := b.get("/campaigns/billing"), f.saved("billing")
+	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
+
+	gone := b.post("/campaigns/billing", page.typed(opened, "name", "Mine")...).want(http.StatusNotFound)
+	gone.shows("This campaign was deleted", "admin deleted it on", "Restore and save").has(`value="Mine"`)
+	b.post("/campaigns/billing/test", page.typed(opened, "to", "+14155550123")...).want(http.StatusNotFound).shows("This campaign was deleted")
+	f.call(http.MethodGet, "/v1/campaigns/billing", "", http.StatusNotFound)
+
+	b.post("/campaigns/billing", gone.typed(opened, "name", "Mine", "do", doRestore)...).to("/campaigns/billing?notice=campaign-saved")
+	require.Equal(t, "Mine", f.saved("billing").Name)
+
+	// Its number has another owner meanwhile: it says whose, and nothing is lost.
+	page = b.get("/campaigns/billing")
+	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
+	f.create(campaign("other", "Other", "+18005550101"))
+	b.post("/campaigns/billing", page.typed(opened, "name", "Again", "do", doRestore)...).want(http.StatusConflict).
+		shows("other").has(`value="Again"`, `href="/campaigns/other"`)
+	b.get("/campaigns/billing").want(http.StatusNotFound).shows("billing was deleted", "Restore it")
+	b.post("/campaigns/billing/restore").want(http.StatusConflict).shows("Not restored", "other")
+	f.call(http.MethodDelete, "/v1/campaigns/other", "", http.StatusNoContent)
+	b.post("/campaigns/billing/restore").to("/campaigns/billing?notice=campaign-restored")
+}
+
+// What somebody else has changed before the campaign was deleted is not
+// overwritten unseen by who brings it back.
+func TestBringingBackDoesNotHideWhatWasChanged(t *testing.T) {
+	f := newFixture(t)
+	f.create(billing)
+	b := f.browser("editor")
+	page, opened := b.get("/campaigns/billing"), f.saved("billing")
+	f.call(http.MethodPatch, "/v1/campaigns/billing", `{"name":"Theirs"}`, http.StatusOK)
+	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
+
+	clash := b.post("/campaigns/billing", page.typed(opened, "originator", "Acme", "do", doRestore)...).want(http.StatusPreconditionFailed).
+		shows("Theirs", "Acme", "Take both")
+	require.Equal(t, "Theirs", f.saved("billing").Name, "it is back, as it was")
+	b.post("/campaigns/billing", clash.typed(opened, "originator", "Acme", "do", doBoth)...).to("/campaigns/billing?notice=campaign-saved")
+	require.Equal(t, []string{"Theirs", "Acme"}, []string{f.saved("billing").Name, f.saved("billing").Originator})
+}
+
+func TestRestoringTwiceIsRestoring(t *testing.T) {
+	f := newFixture(t)
+	f.create(billing)
+	b := f.browser("editor")
+	f.call(http.MethodDelete, "/v1/campaigns/billing", "", http.StatusNoContent)
+	for _, address := range []string{"/campaigns/billing", "/campaigns/billing/history"} {
+		require.Contains(t, b.get(address).body, `href="/?show=deleted"`)
+	}
+	for range 2 {
+		b.post("/restore", "id", "billing").to("/campaigns/billing?notice=campaign-restored")
+	}
+	b.post("/campaigns/billing/restore").to("/campaigns/billing?notice=campaign-restored")
 }

@@ -120,7 +120,7 @@ func troublesOf(p *admin.Problem, field func(place string) (name, label string))
 		if d.Pointer != nil {
 			place = *d.Pointer
 		}
-		t := trouble{Text: d.Detail}
+		t := trouble{Text: inPlace(d.Detail)}
 		if field != nil {
 			t.Field, t.Label = field(place)
 		}
@@ -130,7 +130,7 @@ func troublesOf(p *admin.Problem, field func(place string) (name, label string))
 		all = append(all, t)
 	}
 	if all == nil {
-		all = []trouble{{Text: p.Detail}}
+		all = []trouble{{Text: inPlace(p.Detail)}}
 	}
 	return all
 }
@@ -171,6 +171,7 @@ type errorPage struct {
 	Text     string
 	Status   int
 	Troubles []trouble
+	Again    *confirmation // what was asked for, to be asked for once more
 }
 
 // errorTitles say what went wrong in few words, by HTTP status.

@@ -18,7 +18,9 @@ func (p *pages) historyRoutes() {
 	p.handle("GET "+campaignRoute+"/history", (*view).campaignHistory)
 	p.handle("GET "+campaignRoute+"/history/{version}", (*view).campaignVersion)
 	p.handle("POST "+campaignRoute+"/history/{version}", (*view).restoreVersion)
+	p.handleAgain("POST "+campaignRoute+"/history/{version}", (*view).campaignVersion)
 	p.handle("POST "+campaignRoute+"/restore", (*view).bringBack)
+	p.handleAgain("POST "+campaignRoute+"/restore", (*view).bringBackAgain)
 }
 
 // historyShown is what was done to a campaign.
@@ -235,12 +237,25 @@ type deletedShown struct {
 
 // bringBack brings a deleted campaign back.
 func (v *view) bringBack() error {
-	id := v.r.PathValue("id")
+	return v.restore(v.r.PathValue("id"))
+}
+
+// bringBackAgain shows the campaign, with its button.
+func (v *view) bringBackAgain() error {
+	v.redirect(campaignPath(v.r.PathValue("id")))
+	return nil
+}
+
+// restore brings a deleted campaign back; where it is there, it is back.
+func (v *view) restore(id string) error {
 	_, err := v.api.RestoreCampaign(v.ctx(), id, client.Any)
 	if err == nil {
 		return v.done(campaignPath(id), "campaign-restored")
 	}
 	p := v.excuse(err)
+	if p.Reason == "not_deleted" {
+		return v.done(campaignPath(id), "campaign-restored")
+	}
 	gone := v.deletion(id)
 	if !gone.Kept {
 		return p

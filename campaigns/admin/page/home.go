@@ -15,6 +15,9 @@ import (
 // homeLimit is how many campaigns the home page shows at once.
 const homeLimit = 50
 
+// maxSearch is how many characters the API looks for.
+const maxSearch = 200
+
 // homePage is what home.html shows.
 type homePage struct {
 	Service serviceBar
@@ -60,9 +63,13 @@ func (p *pages) homeRoutes() {
 	p.notice("campaigns-deleted", "Deleted. You can restore it for 30 days: choose Deleted above the list.")
 	p.handle("GET /{$}", (*view).home)
 	p.handle("POST /switch", (*view).switchCampaign)
+	p.handleAgain("POST /switch", (*view).askToSwitch)
 	p.handle("POST /restore", (*view).restoreCampaign)
-	p.handle("POST /delete", (*view).askToDelete)
-	p.handle("POST /delete/confirmed", (*view).deleteCampaigns)
+	p.handleAgain("POST /restore", (*view).askToRestore)
+	p.handleLong("POST /delete", (*view).askToDelete)
+	p.handleAgain("POST /delete", (*view).askToDelete)
+	p.handleLong("POST /delete/confirmed", (*view).deleteCampaigns)
+	p.handleAgain("POST /delete/confirmed", (*view).askToDelete)
 }
 
 // showing are the choices of which campaigns the grid shows.
@@ -73,6 +80,9 @@ var showing = []struct{ word, label string }{
 func (v *view) home() error {
 	show := v.query("show")
 	search := strings.TrimSpace(v.query("q"))
+	if all := []rune(search); len(all) > maxSearch {
+		search = strings.TrimSpace(string(all[:maxSearch]))
+	}
 	query := client.CampaignQuery{Deleted: show == "deleted", Limit: homeLimit, Cursor: v.query("cursor")}
 	if show == "on" || show == "off" {
 		on := show == "on"
@@ -95,7 +105,7 @@ func (v *view) home() error {
 		Service: bar, Show: show, Here: homeAddress(search, show, query.Cursor),
 		Narrowed: search != "" || show != "" || query.Cursor != "",
 		Search: input{
-			Kind: "search", Name: "q", Label: "Search campaigns", Quiet: true, Value: search, Max: 200,
+			Kind: "search", Name: "q", Label: "Search campaigns", Quiet: true, Value: search, Max: maxSearch,
 			Placeholder: "Name, text, interaction or number",
 		},
 	}
@@ -113,9 +123,6 @@ func (v *view) home() error {
 // search finds campaigns. What is written like a number is looked for among
 // the numbers they answer; all else among their words.
 func (v *view) search(query client.CampaignQuery, search string) (client.List[*campaigns.Campaign], error) {
-	if len(search) > 200 {
-		search = ""
-	}
 	if likeNumber(search) {
 		query.DNIS = search
 		found, err := v.api.Campaigns(v.ctx(), query)
@@ -223,15 +230,33 @@ func (v *view) switchCampaign() error {
 	return v.done(within(v.form("back"))+"#"+rowID(id), notice)
 }
 
+// askToSwitch asks whether a campaign is still to be switched.
+func (v *view) askToSwitch() error {
+	id, title, button := v.form("id"), "Switch this campaign off?", "Switch it off"
+	if v.form("enabled") == "true" {
+		title, button = "Switch this campaign on?", "Switch it on"
+	}
+	found, err := v.api.Campaign(v.ctx(), id)
+	if err != nil {
+		return err
+	}
+	return v.confirm(confirmation{
+		Title: title, Text: notDoneYet, Items: []string{nameOf(found) + " (" + found.ID + ")"},
+		Action: "/switch", Fields: posted(v.r.PostForm), Button: button, Back: v.form("back"),
+	})
+}
+
 // rowID is the id of the row of a campaign.
 func rowID(id string) string { return "c-" + id }
 
 func (v *view) restoreCampaign() error {
-	id := v.form("id")
-	if _, err := v.api.RestoreCampaign(v.ctx(), id, client.Any); err != nil {
-		return err
-	}
-	return v.done("/campaigns/"+url.PathEscape(id), "campaign-restored")
+	return v.restore(v.form("id"))
+}
+
+// askToRestore shows the campaign, with a button that brings it back.
+func (v *view) askToRestore() error {
+	v.redirect(within(campaignPath(v.form("id"))))
+	return nil
 }
 
 // serviceBar is what the home page says of the service as a whole.

@@ -99,7 +99,8 @@ func (v *view) deleteCampaigns() error {
 	back := within(v.form("back"))
 	var still []string
 	var troubles []trouble
-	for _, key := range v.forms(ticked) {
+	deleted, keys := 0, v.forms(ticked)
+	for _, key := range keys {
 		id, version, ok := readKey(key)
 		if !ok {
 			return refused(http.StatusBadRequest, "The form was not understood. Nothing was deleted.")
@@ -107,9 +108,15 @@ func (v *view) deleteCampaigns() error {
 		err := v.api.DeleteCampaign(v.ctx(), id, version)
 		switch {
 		case err == nil, client.Is(err, http.StatusNotFound):
+			deleted++
 		case client.Is(err, http.StatusPreconditionFailed):
 			still = append(still, key)
 			troubles = append(troubles, trouble{Text: id + " was changed by somebody meanwhile, and is not deleted"})
+		case deleted > 0:
+			// Pressed again, it goes on: what is deleted is passed over.
+			p := *v.excuse(err)
+			p.Detail = count(deleted) + " of " + plural(len(keys), "campaign", "campaigns") + " were deleted, the others not yet. " + sentence(p.Detail)
+			return &p
 		default:
 			return err
 		}

@@ -71,11 +71,11 @@ func TestGrid(t *testing.T) {
 		a.shows("1 campaign")
 	}
 	for _, address := range []string{
-		"/?q=nothing", "/?show=off&q=pay", "/?show=deleted", "/?q=" + strings.Repeat("9", 50), "/?q=" + url.QueryEscape("<script>alert(1)</script>x"),
+		"/?q=nothing", "/?show=off&q=pay", "/?show=deleted", "/?q=" + strings.Repeat("9", 50), "/?q=" + strings.Repeat("x", 500), "/?q=" + strings.Repeat(url.QueryEscape("ж"), 200), "/?q=" + url.QueryEscape("<script>alert(1)</script>x"),
 	} {
 		b.get(address).want(200).shows("Show all campaigns")
 	}
-	for _, address := range []string{"/?cursor=nonsense", "/?q=" + strings.Repeat("x", 500), "/?show=nothing", "/?q=%ff%00", "/?q=%zz"} {
+	for _, address := range []string{"/?cursor=nonsense", "/?show=nothing", "/?q=%ff%00", "/?q=%zz"} {
 		b.get(address).want(200).shows("billing")
 	}
 

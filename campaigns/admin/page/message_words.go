@@ -48,6 +48,8 @@ func stateOptions() []option {
 // people are told of them.
 var reasons = map[string]string{
 	"requested":       "asked for",
+	"provider":        "said by the provider",
+	"report":          "reported by the provider",
 	"external":        "sent by another gateway",
 	"validity_over":   "it could not be sent in time",
 	"opted_out":       "the person has opted out",

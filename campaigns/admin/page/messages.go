@@ -250,7 +250,8 @@ type messagePage struct {
 
 // messageStep is one state that a text was in.
 type messageStep struct {
-	At    time.Time
+	At    string // to the second: most of it happens within a minute
+	Exact string // as RFC 3339
 	State stateShown
 	Why   string
 }
@@ -264,11 +265,17 @@ func (v *view) message() error {
 		Message: m, Shown: shownState(m.State), Why: reasonWords(m.Reason), Forgotten: m.To == "",
 		Masked: phone.Masked(m.To), Sandbox: m.Provider == "sandbox", Moves: !m.State.Final(),
 	}
+	if data.Sandbox && m.State == message.Delivered {
+		data.Shown.Means = "The sandbox has reported it as delivered; it sends nothing."
+	}
 	if m.Text != "" {
 		data.Lines = strings.Split(m.Text, "\n")
 	}
 	for _, h := range m.History {
-		data.Steps = append(data.Steps, messageStep{At: h.At, State: shownState(h.State), Why: reasonWords(h.Cause)})
+		data.Steps = append(data.Steps, messageStep{
+			At: h.At.UTC().Format("2 Jan 2006, 15:04:05 UTC"), Exact: h.At.UTC().Format(time.RFC3339Nano),
+			State: shownState(h.State), Why: reasonWords(h.Cause),
+		})
 	}
 	return v.render(http.StatusOK, "message", data)
 }

@@ -125,7 +125,7 @@ func TestOneMessage(t *testing.T) {
 	require.NoError(t, err)
 
 	page := f.browser("editor").get("/messages/"+m.ID).want(http.StatusOK).
-		shows("Text to "+person, "Delivered", "The telephone has it.", "What would have arrived", "<b>Acme</b>: pay here "+m.URL,
+		shows("Text to "+person, "Delivered", "The sandbox has reported it as delivered", "What would have arrived", "<b>Acme</b>: pay here "+m.URL,
 			"+14155550100", "1 segment, GSM-7", "Test", "asked for", "attempt 1 to send it")
 	require.NotContains(t, page.body, "<b>Acme")
 	require.Equal(t, len(m.History), strings.Count(page.body, "<li><div><span class=\"badge"))

@@ -146,7 +146,7 @@ func (p *pages) handleLong(pattern string, f func(*view) error) {
 }
 
 // handleUpload is handleLong for a form with a file (multipart/form-data,
-// v.file), which may have 10 MB.
+// v.file), which may have 10 MB and take longWait to arrive.
 func (p *pages) handleUpload(pattern string, f func(*view) error) {
 	p.mux.HandleFunc(pattern, p.signedIn(maxUpload, long(f)))
 }
@@ -165,58 +165,65 @@ func (p *pages) notice(word, sentence string) { p.notices[word] = sentence }
 // long gives a request more time than the listener gives all.
 func long(f func(*view) error) func(*view) error {
 	return func(v *view) error {
-		// Some writers cannot have a deadline; the listener's own then holds.
-		_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(longWait + 10*time.Second))
+		v.answerWithin(longWait)
 		v.wait = longWait
 		return f(v)
 	}
 }
 
+// answerWithin gives an answer as much time as the work before it may take; the
+// listener's own deadline is for short work.
+func (v *view) answerWithin(wait time.Duration) {
+	// Some writers cannot have a deadline; the listener's then holds.
+	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(wait + 10*time.Second))
+}
+
 // signedIn has f answer who has signed in, and asks everybody else to.
 func (p *pages) signedIn(limit int64, f func(*view) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		p.answer(w, r, func(v *view) error {
-			if err := v.read(limit); err != nil {
-				return err
-			}
-			switch ok, err := v.recognise(); {
-			case err != nil:
-				return err
-			case !ok:
-				return v.askToSignIn()
-			case v.posted() && !v.genuine():
-				return v.showAgain(v.r.URL.RequestURI(), v.r.PostForm)
-			}
-			return v.within(f)
-		})
-	}
-}
-
-// known has f answer a request of which all has been checked.
-func (p *pages) known(f func(*view) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		p.answer(w, r, func(v *view) error {
-			switch ok, err := v.recognise(); {
-			case err != nil:
-				return err
-			case !ok:
-				return v.askToSignIn()
-			}
-			return v.within(f)
-		})
-	}
-}
-
-// answer answers a request, whatever becomes of f.
-func (p *pages) answer(w http.ResponseWriter, r *http.Request, f func(*view) error) {
-	v := &view{p: p, w: w, r: r, wait: p.Timeout}
-	defer func() {
-		if fault := recover(); fault != nil {
-			v.panicked(fault)
+	return p.answer(func(v *view) error {
+		// Who asks is found out first, but what was posted is read in any case: it
+		// is not to be lost.
+		known, away := v.recognise(v.ctx())
+		if err := v.receive(limit, known); err != nil {
+			return err
 		}
-	}()
-	if err := f(v); err != nil {
-		v.fail(err)
+		switch {
+		case away != nil:
+			return away
+		case !known:
+			return v.askToSignIn()
+		case v.posted() && !v.genuine():
+			return v.showAgain(v.r.URL.RequestURI(), v.r.PostForm)
+		}
+		return v.within(f)
+	})
+}
+
+// known has f answer a request of which all but the session has been checked.
+func (p *pages) known(f func(*view) error) http.HandlerFunc {
+	return p.answer(func(v *view) error {
+		switch ok, err := v.recognise(v.ctx()); {
+		case err != nil:
+			return err
+		case !ok:
+			return v.askToSignIn()
+		}
+		return v.within(f)
+	})
+}
+
+// answer has f answer requests, and says what became of those that it did not.
+func (p *pages) answer(f func(*view) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v := &view{p: p, w: w, r: r, wait: p.Timeout}
+		defer func() {
+			if fault := recover(); fault != nil {
+				v.panicked(fault)
+			}
+		}()
+		if err := f(v); err != nil {
+			v.fail(err)
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func (v *view) excuse(err error) *admin.Problem {
 		return p
 	case away(err):
 		v.p.Logger.Warn("the API does not answer a page", "route", v.r.Pattern, "error", err)
-		return unavailable
+		return &admin.Problem{Title: unavailable.Title, Status: unavailable.Status, Detail: "The store does not answer just now."}
 	}
 	v.p.Logger.Error("a page failed", "route", v.r.Pattern, "error", err)
 	return mistake

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -145,7 +146,7 @@ func functions(a *assets) template.FuncMap {
 		"plural":   plural,
 		"count":    count,
 		"sentence": sentence,
-		"input":    func(pairs ...any) (input, error) { return newInput(pairs...) },
+		"input":    newInput,
 	}
 }
 
@@ -175,12 +176,12 @@ func dict(pairs ...any) (map[string]any, error) {
 		return nil, errors.New("dict wants names and values")
 	}
 	m := make(map[string]any, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		name, ok := pairs[i].(string)
+	for pair := range slices.Chunk(pairs, 2) {
+		name, ok := pair[0].(string)
 		if !ok {
 			return nil, errors.New("dict wants names that are strings")
 		}
-		m[name] = pairs[i+1]
+		m[name] = pair[1]
 	}
 	return m, nil
 }
@@ -210,7 +211,7 @@ func count(n any) string {
 // sentence makes a sentence of what the API says: it begins with a capital
 // letter and ends in a full stop.
 func sentence(s string) string {
-	s = strings.TrimSpace(s)
+	s = strings.TrimSpace(inPlace(s))
 	if s == "" {
 		return ""
 	}

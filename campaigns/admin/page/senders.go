@@ -13,7 +13,6 @@ import (
 	"golang.org/x/text/language/display"
 
 	"deflectd/campaigns/admin"
-	"deflectd/campaigns/admin/client"
 	"deflectd/campaigns/phone"
 	"deflectd/campaigns/sender"
 )
@@ -77,7 +76,9 @@ func (p *pages) senderRoutes() {
 	p.notice("sender-released", "The number is released.")
 	p.handleLong("GET "+sendersPath, (*view).showSenders)
 	p.handleLong("POST "+sendersPath+"/obtain", (*view).obtainSender)
+	p.handleAgain("POST "+sendersPath+"/obtain", func(v *view) error { return v.confirmObtaining(http.StatusOK, notDoneYet) })
 	p.handleLong("POST "+sendersPath+"/release", (*view).releaseSender)
+	p.handleAgain("POST "+sendersPath+"/release", func(v *view) error { return v.confirmRelease(v.form("number"), nil) })
 }
 
 func (v *view) showSenders() error {
@@ -94,16 +95,17 @@ func (v *view) showSenders() error {
 	if q.Country == "" || !v.may(admin.RoleAdmin) {
 		return v.render(http.StatusOK, "senders", data)
 	}
-	data.Searched, data.Where = true, countryName(q.Country)
+	found, err := v.findNumbers(q)
 	status := http.StatusOK
-	found, err := v.api.AvailableNumbers(v.ctx(), q)
 	var p *admin.Problem
 	switch {
 	case errors.As(err, &p):
 		status = p.Status
-		data.Trouble = v.blame(data.Inputs, p)
+		data.Trouble = blame(data.Inputs, p)
 	case err != nil:
 		return err
+	default:
+		data.Searched, data.Where = true, countryName(q.Country)
 	}
 	for _, a := range found {
 		data.Found = append(data.Found, newAvailableRow(a))
@@ -111,9 +113,32 @@ func (v *view) showSenders() error {
 	return v.render(status, "senders", data)
 }
 
+// findNumbers asks the provider for numbers to obtain. What is not even written
+// like a search is refused in words for people, which the API has none for.
+func (v *view) findNumbers(q sender.Query) ([]sender.Available, error) {
+	p := &admin.Problem{
+		Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity, Detail: "the request is not valid",
+	}
+	for name, digits := range map[string]string{"area": q.Area, "pattern": q.Pattern} {
+		if strings.Trim(digits, "0123456789") != "" || len(digits) > maxDigits {
+			p.Errors = append(p.Errors, admin.Detail{Parameter: name, Detail: "can only be digits, at most 15"})
+		}
+	}
+	if len(q.Country) != 2 {
+		p.Errors = append(p.Errors, admin.Detail{Parameter: "country", Detail: "choose one of the list"})
+	}
+	if len(p.Errors) > 0 {
+		return nil, p
+	}
+	return v.api.AvailableNumbers(v.ctx(), q)
+}
+
+// maxDigits is how many digits a number has at most (ITU-T E.164).
+const maxDigits = 15
+
 // blame writes what is wrong beside the inputs it is about, and answers what is
 // about none of them.
-func (v *view) blame(inputs []input, p *admin.Problem) string {
+func blame(inputs []input, p *admin.Problem) string {
 	blamed := false
 	for _, d := range p.Errors {
 		for i := range inputs {
@@ -146,14 +171,15 @@ func (v *view) numberInputs(q sender.Query) []input {
 	return []input{
 		{
 			Kind: "select", Name: "country", Label: "Country", Value: country, Options: v.p.countries(country),
+			Hint: "Where the number is from.",
 		},
 		{
-			Name: "area", Label: "Area", Value: q.Area, Inputmode: "numeric", Max: 15, Placeholder: "any",
-			Hint: "The first digits after the country code, such as 415.",
+			Name: "area", Label: "Area", Value: q.Area, Inputmode: "numeric", Max: 32, Placeholder: "any",
+			Hint: "Its first digits, such as 415.",
 		},
 		{
-			Name: "pattern", Label: "Digits in the number", Value: q.Pattern, Inputmode: "numeric", Max: 15, Placeholder: "any",
-			Hint: "Instead of an area: digits it should have.",
+			Name: "pattern", Label: "Digits in the number", Value: q.Pattern, Inputmode: "numeric", Max: 32, Placeholder: "any",
+			Hint: "Instead of an area.",
 		},
 	}
 }
@@ -227,89 +253,32 @@ func (v *view) obtainSender() error {
 	if len(key) < 16 || len(key) > 64 {
 		return refused(http.StatusBadRequest, "The form was not understood. Nothing was obtained.")
 	}
-	if _, err := v.api.ObtainSender(v.ctx(), number, country, key); err != nil {
-		return err
+	_, err := v.api.ObtainSender(v.ctx(), number, country, key)
+	if err == nil {
+		return v.done(sendersPath, "sender-obtained")
 	}
-	return v.done(sendersPath, "sender-obtained")
-}
-
-// releaseSender gives a number back, after it has said which campaigns stop.
-func (v *view) releaseSender() error {
-	if err := v.needs(admin.RoleAdmin); err != nil {
-		return err
-	}
-	number := v.form("number")
-	if v.form("confirmed") == "" {
-		return v.confirmRelease(number, nil)
-	}
-	// What stops was shown; where more would stop by now the API refuses, and it
-	// is shown again.
-	err := v.api.ReleaseSender(v.ctx(), number, v.form("stops") != "")
-	var p *admin.Problem
-	if errors.As(err, &p) && p.Reason == "confirm" {
-		return v.confirmRelease(number, []trouble{{Text: "Something stops without it that did not before"}})
-	}
-	if err != nil {
-		return err
-	}
-	return v.done(sendersPath, "sender-released")
-}
-
-// confirmRelease says what stops without a number, and asks.
-func (v *view) confirmRelease(number string, troubles []trouble) error {
-	all, err := v.api.Senders(v.ctx())
-	if err != nil {
-		return err
-	}
-	last := len(all.Items) == 1
-	if !slices.ContainsFunc(all.Items, func(s sender.Sender) bool { return s.ID == number }) {
-		return refused(http.StatusNotFound, "That is none of your senders any more.")
-	}
-	c := confirmation{
-		Title: "Release " + number + "?", Action: sendersPath + "/release", Danger: true, Button: "Release it", Back: sendersPath,
-		Fields:   []kept{{"number", number}, {"confirmed", "yes"}},
-		Text:     "The number is lost for good: somebody else may have it tomorrow.",
-		Troubles: troubles,
-	}
-	c.Items, err = v.stopping(number, last)
-	if err != nil {
-		return err
-	}
-	if last || len(c.Items) > 0 {
-		c.Fields = append(c.Fields, kept{"stops", "yes"})
-	}
+	p := v.excuse(err)
+	says := sentence(p.Detail)
 	switch {
-	case last && len(c.Items) > 0:
-		c.Text += " It is the last sender: without one, no text can be sent. These campaigns stop:"
-	case last:
-		c.Text += " It is the last sender: without one, no text can be sent. No campaign that is switched on uses it now."
-	case len(c.Items) > 0:
-		c.Text += " These campaigns send from this number and stop without it:"
-	default:
-		c.Text += " No campaign that is switched on names it, so none stops."
+	case p.Reason == "uncertain" || p.Reason == "busy":
+		says = "The provider may have let you have it, but has not said so: it is being looked up."
+	case p.Status < http.StatusInternalServerError:
+		return err
 	}
-	return v.confirm(c)
+	return v.confirmObtaining(p.Status, says+" Ask again in a moment. However often you do, it is obtained once.")
 }
 
-// stopping names the campaigns that are switched on and cannot send without a
-// number: those that name it, and with the last sender those that name none.
-func (v *view) stopping(number string, last bool) ([]string, error) {
-	on := true
-	query := client.CampaignQuery{Enabled: &on, Limit: 500}
-	var names []string
-	for {
-		found, err := v.api.Campaigns(v.ctx(), query)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range found.Items {
-			if c.Originator == "" && last || c.Originator != "" && sender.ID(c.Originator) == number {
-				names = append(names, nameOf(c)+" ("+c.ID+")")
-			}
-		}
-		if found.Next == "" {
-			return names, nil
-		}
-		query.Cursor = found.Next
+// confirmObtaining asks whether a number is to be obtained, by the key it was
+// asked for with.
+func (v *view) confirmObtaining(status int, text string) error {
+	c := confirmation{
+		Title: "Obtain " + v.form("number") + "?", Text: text, Action: sendersPath + "/obtain", Button: "Obtain it", Back: sendersPath,
 	}
+	if status != http.StatusOK {
+		c.Title, c.Button = "Is "+v.form("number")+" yours now?", "Ask again"
+	}
+	for _, name := range []string{"number", "country", "key"} {
+		c.Fields = append(c.Fields, kept{name, v.form(name)})
+	}
+	return v.render(status, "confirm", c)
 }

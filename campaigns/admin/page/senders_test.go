@@ -41,13 +41,18 @@ func TestObtainAndRelease(t *testing.T) {
 	b.post("/senders/obtain", "number", "+14155550101", "country", "US", "key", strings.Repeat("o", 26)).to("/senders?notice=sender-obtained")
 	b.post("/senders/release", "number", "+14155550101").want(200).shows("so none stops")
 	stops := b.post("/senders/release", "number", "+14155550100").want(200).shows("Names it (named)").hides("(billing)")
-	require.Contains(t, stops.body, `name="stops" value="yes"`)
+	require.Contains(t, stops.body, `name="stops" value="named"`)
 
 	// What stops is not what was shown: it is shown again.
 	b.post("/senders/release", "number", "+14155550100", "confirmed", "yes").want(200).
 		shows("Something stops without it that did not before.", "Names it (named)")
 	b.post("/senders/release", "number", "+14155550101", "confirmed", "yes").to("/senders?notice=sender-released")
-	b.post("/senders/release", "number", "+14155550100", "confirmed", "yes", "stops", "yes").to("/senders?notice=sender-released")
+	// It is the last by now, so that more stops than was shown.
+	more := b.post("/senders/release", "number", "+14155550100", "confirmed", "yes", "stops", "named").want(200).
+		shows("Something stops without it that did not before.", "It is the last sender", "Billing questions (billing)")
+	require.Contains(t, more.body, `name="stops" value="*"`)
+	b.post("/senders/release", "number", "+14155550100", "confirmed", "yes", "stops", "*", "stops", "billing", "stops", "named").
+		to("/senders?notice=sender-released")
 	b.get("/senders?notice=sender-released").want(200).shows("The number is released.", "There is no sender yet")
 	b.post("/senders/release", "number", "+14155550100").want(404).shows("none of your senders any more")
 	b.post("/senders/release", "number", "+14155550100", "confirmed", "yes").want(404)
@@ -57,7 +62,7 @@ func TestSendersSearchBadly(t *testing.T) {
 	f := newFixture(t)
 	b := f.browser("admin")
 	b.get("/senders?country=US&area=415&pattern=99").want(422).shows("Does not go together with pattern.")
-	b.get("/senders?country=US&area=abc").want(422)
+	b.get("/senders?country=US&area=abc").want(422).shows("Can only be digits, at most 15.").hides("has no such number")
 	b.get("/senders?country=%3Cscript%3E").want(422).hides("<script>alert")
 	b.get("/senders?country=XX").want(200).shows("The provider has no such number")
 	b.get("/senders?country=US&area=" + strings.Repeat("1", 60)).want(422)

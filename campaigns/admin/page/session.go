@@ -2,6 +2,7 @@ package page
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -35,11 +36,27 @@ const formToken = "form-token"
 // session is somebody who has signed in. Redis has it under the hash of its
 // cookie: who reads Redis cannot become somebody.
 type session struct {
-	Token       string    `json:"token"`       // the name of the API token it was begun with
-	Fingerprint string    `json:"fingerprint"` // of that token
-	Begun       time.Time `json:"begun"`
+	Token string    `json:"token"` // the name of the API token it was begun with
+	Proof string    `json:"proof"` // that it was this token (proofOf)
+	Begun time.Time `json:"begun"`
 
 	cookie string
+}
+
+// proofOf says which token a session was begun with: a code over the token's
+// fingerprint with the cookie as its key, which is nowhere but in the browser.
+// Who reads Redis can try no guesses of a token with it, and who writes there
+// cannot make a session without the configuration.
+func (s session) proofOf(fingerprint string) string {
+	code := hmac.New(sha256.New, []byte(s.cookie))
+	code.Write([]byte("token\n" + fingerprint))
+	return base64.RawURLEncoding.EncodeToString(code.Sum(nil))
+}
+
+// proves says whether a fingerprint is that of the token the session was begun
+// with.
+func (s session) proves(fingerprint string) bool {
+	return hmac.Equal([]byte(s.Proof), []byte(s.proofOf(fingerprint)))
 }
 
 // formToken is what forms made for the session carry. It cannot be had without
@@ -58,7 +75,7 @@ type sessions struct {
 func newSessions(rdb redis.UniversalClient, registerer prometheus.Registerer) *sessions {
 	s := &sessions{redis: rdb, counts: promauto.With(registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "deflectd_page_sessions_total",
-		Help: "Sessions of the SMS Management page that were begun and that were ended by signing out.",
+		Help: "Sessions of the SMS Management page that were begun, and that were ended before their time: by signing out or in anew, or as their token is no longer known.",
 	}, []string{"event"})}
 	s.counts.WithLabelValues("begun")
 	s.counts.WithLabelValues("ended")
@@ -77,9 +94,9 @@ func (s *sessions) begin(ctx context.Context, who admin.Identity) (session, erro
 	random := make([]byte, 32)
 	rand.Read(random) // never fails: the program would have been ended
 	begun := session{
-		Token: who.Name, Fingerprint: who.Fingerprint, Begun: time.Now().UTC(),
-		cookie: base64.RawURLEncoding.EncodeToString(random),
+		Token: who.Name, Begun: time.Now().UTC(), cookie: base64.RawURLEncoding.EncodeToString(random),
 	}
+	begun.Proof = begun.proofOf(who.Fingerprint)
 	raw, err := json.Marshal(begun)
 	if err == nil {
 		err = s.redis.Set(ctx, sessionKey(begun.cookie), raw, sessionLife).Err()
@@ -133,6 +150,15 @@ func (v *view) cookieName() string {
 		return "__Host-deflectd"
 	}
 	return "deflectd"
+}
+
+// cookie is the value of the session's cookie; "" where there is none.
+func (v *view) cookie() string {
+	c, err := v.r.Cookie(v.cookieName())
+	if err != nil {
+		return ""
+	}
+	return c.Value
 }
 
 // setCookie gives the browser a session's cookie; "" takes it away.

@@ -1,8 +1,7 @@
 package page
 
 import (
-	"bytes"
-	"mime/multipart"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -67,6 +66,8 @@ func TestWhatIsKeptOfASession(t *testing.T) {
 	raw, err := f.rdb.Get(t.Context(), key).Result()
 	require.NoError(t, err)
 	require.NotContains(t, key+raw, cookie)
+	require.NotContains(t, raw, "print of", "a token's fingerprint could be tried guesses on")
+	require.Contains(t, raw, `"token":"admin"`)
 	left, err := f.rdb.PTTL(t.Context(), key).Result()
 	require.NoError(t, err)
 	require.InDelta(t, sessionLife.Seconds(), left.Seconds(), 60)
@@ -88,11 +89,28 @@ func TestSignInTakesANewCookie(t *testing.T) {
 
 func TestSessionsEndWithTheirToken(t *testing.T) {
 	f := newFixture(t)
-	b := f.browser("admin")
-	key := sessionKey(b.cookies()[0].Value)
-	require.NoError(t, f.rdb.Set(t.Context(), key, `{"token":"admin","fingerprint":"another"}`, time.Hour).Err())
-	b.get("/").to("/sign-in")
-	require.ErrorIs(t, f.rdb.Get(t.Context(), key).Err(), redis.Nil)
+	b, other := f.browser("admin"), f.browser("admin")
+	kept := func(b *browser) (session, string) {
+		s := session{cookie: b.cookies()[0].Value}
+		raw, err := f.rdb.Get(t.Context(), sessionKey(s.cookie)).Bytes()
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &s))
+		return s, sessionKey(s.cookie)
+	}
+	mine, key := kept(b)
+	require.True(t, mine.proves("print of admin"))
+	theirs, _ := kept(other)
+	require.NotEqual(t, mine.Proof, theirs.Proof)
+	// Who writes to Redis makes no session by taking over what another one has.
+	for _, forged := range []string{
+		`{"token":"admin","proof":"` + theirs.Proof + `"}`, `{"token":"admin","proof":""}`, `{"token":"admin","fingerprint":"print of admin"}`,
+		`{"token":"editor","proof":"` + mine.Proof + `"}`, `{"token":"admin","proof":"` + mine.proofOf("print of an older one") + `"}`,
+	} {
+		require.NoError(t, f.rdb.Set(t.Context(), key, forged, time.Hour).Err())
+		b.get("/").to("/sign-in")
+		require.ErrorIs(t, f.rdb.Get(t.Context(), key).Err(), redis.Nil)
+	}
+	other.get("/").want(200)
 
 	c := f.browser("admin")
 	require.NoError(t, f.rdb.Set(t.Context(), sessionKey(c.cookies()[0].Value), "nonsense", time.Hour).Err())
@@ -172,7 +190,8 @@ func TestSessionEndsInTheMiddleOfAForm(t *testing.T) {
 	again := []string{"again", "/switch", "kept.id", "billing", "kept.enabled", "false", "kept.back", "/"}
 	a = b.post("/sign-in", append([]string{"token", "wrong"}, again...)...).want(401)
 	require.Contains(t, a.body, `name="kept.id" value="billing"`, "a wrong token loses nothing")
-	a = b.post("/sign-in", append([]string{"token", "editor"}, again...)...).want(200).shows("Not done yet", "Do it now", "editor")
+	a = b.post("/sign-in", append([]string{"token", "editor"}, again...)...).want(200).
+		shows("Switch this campaign off?", "Billing questions (billing)", "Switch it off", "editor")
 	require.Contains(t, a.body, `<form class="card" method="post" action="/switch">`)
 	require.Contains(t, f.call(http.MethodGet, "/v1/campaigns/billing", "", 200), `"enabled":true`)
 	b.post("/switch", "id", "billing", "enabled", "false").to("/?notice=campaign-off#c-billing")
@@ -186,7 +205,7 @@ func TestFormTokens(t *testing.T) {
 	f.create(billing)
 	b := f.browser("editor")
 	for _, wrong := range []string{"", "x", f.browser("editor").formToken()} {
-		b.post("/switch", formToken, wrong, "id", "billing", "enabled", "false").want(200).shows("Not done yet")
+		b.post("/switch", formToken, wrong, "id", "billing", "enabled", "false").want(200).shows("Switch this campaign off?")
 	}
 	require.Contains(t, f.call(http.MethodGet, "/v1/campaigns/billing", "", 200), `"enabled":true`)
 }
@@ -222,7 +241,8 @@ func TestFormsThatAreNone(t *testing.T) {
 	post("application/x-www-form-urlencoded", "a=%zz").want(400)
 	post("application/x-www-form-urlencoded", "id=%ff%fe").want(400).shows("something that is no text")
 	post("application/x-www-form-urlencoded", "%00=a").want(400)
-	post("application/x-www-form-urlencoded", "id="+strings.Repeat("x", maxForm)).want(413).shows("larger than it may be")
+	post("application/x-www-form-urlencoded", "id="+strings.Repeat("x", maxForm)).want(413).
+		shows("larger than it may be", "Sign out", "Back to SMS Management").hides("Go to the sign-in page")
 	b.do(http.MethodPut, "/switch", nil, "").want(405)
 	b.do(http.MethodDelete, "/", nil, "").want(405)
 	require.Equal(t, "GET, HEAD, POST", b.do(http.MethodPatch, "/", nil, "").want(405).header.Get("Allow"))
@@ -230,25 +250,36 @@ func TestFormsThatAreNone(t *testing.T) {
 	require.Empty(t, b.do(http.MethodHead, "/", nil, "").want(200).body)
 }
 
-// A file is not kept over a sign-in, and it says so.
-func TestSessionEndsWithAFile(t *testing.T) {
+// What is asked about before it is done is asked about as well where it was
+// pressed without a session, and says what it is.
+func TestWhatIsAskedAboutAfterASession(t *testing.T) {
 	f := newFixture(t)
-	b := f.browser("")
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	require.NoError(t, form.WriteField("reason", "they asked"))
-	file, err := form.CreateFormFile("list", "numbers.csv")
-	require.NoError(t, err)
-	_, err = file.Write([]byte("+14155550132\n"))
-	require.NoError(t, err)
-	require.NoError(t, form.Close())
-	b.do(http.MethodPost, "/opt-outs/import", &body, form.FormDataContentType()).want(401).
-		shows("choose the file once more").hides("4155550132")
+	f.create(billing)
+	number := f.sender()
+	b := f.browser("admin")
+	stale := func(address string, pairs ...string) answer {
+		return b.post(address, append(pairs, formToken, "of another session")...).want(200)
+	}
+	stale("/delete/confirmed", "campaign", "billing@1", "back", "/").shows("Delete this campaign?", "Billing questions (billing)")
+	stale("/delete", "campaign", "billing@1").shows("Delete this campaign?")
+	stale("/service", "enabled", "false", "confirmed", "yes").shows("Switch everything off?")
+	stale("/service", "enabled", "true").shows("Switch everything on?")
+	stale("/senders/release", "number", number, "confirmed", "yes", "stops", "*").shows("Release "+number+"?", "Billing questions (billing)")
+	stale("/senders/obtain", "number", "+14155550101", "country", "US", "key", strings.Repeat("k", 26)).
+		shows("Obtain +14155550101?").has(`name="key" value="`+strings.Repeat("k", 26)+`"`, `name="country" value="US"`)
+	stale("/campaigns/billing/history/1", "version", "1").shows("Version 1")
+	stale("/something/else", "a", "b").shows("Not done yet", "Do it now")
+	for _, address := range []string{"/restore", "/campaigns/billing/restore"} {
+		b.post(address, "id", "billing", formToken, "x").to("/campaigns/billing")
+	}
+	f.call(http.MethodGet, "/v1/campaigns/billing", "", 200)
+	require.Contains(t, f.call(http.MethodGet, "/v1/senders", "", 200), number)
+	require.Contains(t, f.call(http.MethodGet, "/v1/service", "", 200), `"enabled":true`)
 }
 
 func TestRedisAwayIsSaid(t *testing.T) {
 	f := newFixture(t)
-	hasty := dial(f.redis, 200*time.Millisecond)
+	hasty := dial(f.redis, 2*time.Second)
 	defer func() { require.NoError(t, hasty.Close()) }()
 	b := f.browser("admin")
 	cookie := b.cookies()[0]
@@ -262,9 +293,18 @@ func TestRedisAwayIsSaid(t *testing.T) {
 	defer func() { require.NoError(t, f.redis.Thaw()) }()
 	b.get("/").want(503).shows("The store does not answer just now")
 	b.get("/sign-in").want(503)
-	b.do(http.MethodPost, "/switch", strings.NewReader("id=billing&enabled=false"), "application/x-www-form-urlencoded").want(503)
+	// What was posted is kept to be sent once more.
+	lost := b.do(http.MethodPost, "/switch", strings.NewReader("id=%22%3E%3Cb%3E&enabled=false"), "application/x-www-form-urlencoded").
+		want(503).shows("Nothing was changed", "Try again")
+	for _, part := range []string{
+		`method="post" action="/switch"`, `name="id" value="&#34;&gt;&lt;b&gt;"`, `name="enabled" value="false"`,
+		`name="form-token" value="` + session{cookie: cookie.Value}.formToken() + `"`,
+	} {
+		require.Contains(t, lost.body, part)
+	}
 	stranger.get("/sign-in").want(200) // who has no cookie is asked for a token
-	stranger.post("/sign-in", "token", "admin").want(503)
+	stranger.post("/sign-in", "token", "admin", "again", "/switch", "kept.id", "billing").want(503).
+		shows("Your token is right").hides(`value="admin"`).has(`name="kept.id" value="billing"`)
 }
 
 func TestHeaders(t *testing.T) {

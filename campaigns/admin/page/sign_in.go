@@ -35,8 +35,8 @@ type kept struct{ Name, Value string }
 
 func (p *pages) signInRoutes() {
 	p.notice("signed-out", "You have signed out.")
-	p.mux.HandleFunc("GET "+signInPath, func(w http.ResponseWriter, r *http.Request) { p.answer(w, r, (*view).showSignIn) })
-	p.mux.HandleFunc("POST "+signInPath, func(w http.ResponseWriter, r *http.Request) { p.answer(w, r, (*view).signIn) })
+	p.mux.HandleFunc("GET "+signInPath, p.answer((*view).showSignIn))
+	p.mux.HandleFunc("POST "+signInPath, p.answer((*view).signIn))
 	p.handle("POST /sign-out", (*view).signOut)
 	p.again.HandleFunc("/", p.known((*view).stillToBeDone))
 }
@@ -59,28 +59,40 @@ func (v *view) askToSignIn() error {
 	switch {
 	case v.r.URL.Path == "/sign-out":
 		shown = signInPage{Why: "Your session was over already."}
-	case v.r.MultipartForm != nil && len(v.r.MultipartForm.File) > 0:
+	case v.upload:
 		shown.Why = "Your session is over, and nothing was done. Sign in, and choose the file once more."
 	}
 	return v.showSignInPage(http.StatusUnauthorized, shown)
 }
 
-// keep is what a form held, in the order of its names.
+// keep is what a form held, for the form to sign in with.
 func keep(form url.Values) []kept {
+	all := posted(form)
+	for i := range all {
+		all[i].Name = keptPrefix + all[i].Name
+	}
+	return all
+}
+
+// posted is what a form held, in the order of its names.
+func posted(form url.Values) []kept {
 	var all []kept
 	for _, name := range slices.Sorted(maps.Keys(form)) {
 		if name == formToken {
 			continue
 		}
 		for _, value := range form[name] {
-			all = append(all, kept{keptPrefix + name, value})
+			all = append(all, kept{name, value})
 		}
 	}
 	return all
 }
 
+// notDoneYet is said of what was asked for by who was not signed in any more.
+const notDoneYet = "Your session was over when you pressed the button, so nothing was done. You are signed in now."
+
 func (v *view) showSignIn() error {
-	signed, err := v.recognise()
+	signed, err := v.recognise(v.ctx())
 	if err != nil {
 		return err
 	}
@@ -144,7 +156,12 @@ func (v *view) signIn() error {
 		form.Error = "This token is not known. Check that all of it was pasted, and that it is in the configuration (admin.tokens)."
 		return v.showSignInPage(http.StatusUnauthorized, form)
 	}
-	if err := v.enter(who); err != nil {
+	switch err := v.enter(who); {
+	case err != nil && away(err):
+		v.p.Logger.Warn("nobody can sign in", "error", err)
+		form.Error = "Your token is right, but the store does not answer just now. Try again in a moment."
+		return v.showSignInPage(http.StatusServiceUnavailable, form)
+	case err != nil:
 		return err
 	}
 	if form.Again != "" {
@@ -163,8 +180,8 @@ func seconds(d time.Duration) string {
 
 // enter begins a session, in place of any other one.
 func (v *view) enter(who admin.Identity) error {
-	if old, err := v.r.Cookie(v.cookieName()); err == nil && old.Value != "" {
-		if err := v.p.sessions.end(v.ctx(), old.Value); err != nil {
+	if old := v.cookie(); old != "" {
+		if err := v.p.sessions.end(v.ctx(), old); err != nil {
 			return err
 		}
 	}
@@ -207,12 +224,7 @@ func (v *view) showAgain(address string, values url.Values) error {
 // stillToBeDone asks whether what was posted without a session is to be done,
 // where no form can show it.
 func (v *view) stillToBeDone() error {
-	all := keep(v.r.PostForm)
-	for i := range all {
-		all[i].Name = strings.TrimPrefix(all[i].Name, keptPrefix)
-	}
-	return v.render(http.StatusOK, "confirm", confirmation{
-		Title: "Not done yet", Action: v.r.URL.RequestURI(), Button: "Do it now", Fields: all, Back: "/",
-		Text: "Your session was over when you pressed the button, so nothing was done. You are signed in now.",
+	return v.confirm(confirmation{
+		Title: "Not done yet", Action: v.r.URL.RequestURI(), Button: "Do it now", Fields: posted(v.r.PostForm), Text: notDoneYet,
 	})
 }

@@ -56,6 +56,11 @@ func (v *view) testCampaign() error {
 	if err != nil {
 		p := v.excuse(err)
 		ed.test = &testShown{Problem: "Nothing was sent: " + refusalOf(p)}
+		if p.Status >= http.StatusInternalServerError {
+			// It may have been taken all the same: the same key sends it once.
+			ed.testKey = v.form("test_key")
+			ed.test.Problem = "It is not known whether it was sent: " + refusalOf(p) + " However often you press, it is sent once."
+		}
 		return ed.show(p.Status)
 	}
 	return v.done(campaignPath(ed.id)+"?test="+url.QueryEscape(m.ID), "test-sent")
@@ -68,7 +73,7 @@ func refusalOf(p *admin.Problem) string {
 			return "the number " + d.Detail + "."
 		}
 	}
-	return strings.TrimSuffix(p.Detail, ".") + "."
+	return strings.TrimSuffix(inPlace(p.Detail), ".") + "."
 }
 
 // follow shows a test that was sent, where there is one.

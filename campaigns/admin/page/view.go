@@ -29,6 +29,7 @@ type view struct {
 	session session
 	wait    time.Duration // how long the work may take
 	begun   bool          // something was answered
+	upload  bool          // what was posted had a file, which is gone
 }
 
 // ctx ends with the request, and when its time is over.
@@ -108,6 +109,25 @@ func refused(status int, detail string) error {
 	return &admin.Problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
+// receive takes in what was posted. A file has time to arrive over a slow line,
+// but only from who is known: others cannot have it kept here, or hold a
+// connection with it for long, and choose it once more after they have signed in.
+func (v *view) receive(limit int64, known bool) error {
+	if limit != maxUpload || !v.posted() {
+		return v.read(limit)
+	}
+	if !known {
+		// It is read to its end all the same: browsers show no answer before.
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(v.w, v.r.Body, limit))
+		v.r.PostForm, v.upload = url.Values{}, true
+		return nil
+	}
+	// Some readers cannot have a deadline; the listener's own then holds.
+	_ = http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(longWait))
+	v.answerWithin(longWait)
+	return v.read(limit)
+}
+
 // read takes in what was posted: a form as browsers send it, of at most limit
 // bytes, in UTF-8, from a page of ours (http.CrossOriginProtection).
 func (v *view) read(limit int64) error {
@@ -154,8 +174,10 @@ var crossOrigin = http.NewCrossOriginProtection()
 func unread(err error) error {
 	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &large) && large.Limit == maxUpload:
+		return refused(http.StatusRequestEntityTooLarge, "The file is larger than it may be: at most 10 MB. Nothing was done. Divide it, and choose its parts one after the other.")
 	case errors.As(err, &large):
-		return refused(http.StatusRequestEntityTooLarge, "The form is larger than it may be. Nothing was saved.")
+		return refused(http.StatusRequestEntityTooLarge, "The form is larger than it may be. Nothing was saved. Go back in your browser and shorten what you wrote.")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refused(http.StatusRequestTimeout, "The form did not arrive in time. Nothing was saved.")
 	}
@@ -163,18 +185,18 @@ func unread(err error) error {
 }
 
 // recognise finds out who asks; false: nobody who has signed in.
-func (v *view) recognise() (bool, error) {
-	cookie, err := v.r.Cookie(v.cookieName())
-	if err != nil || cookie.Value == "" {
+func (v *view) recognise(ctx context.Context) (bool, error) {
+	cookie := v.cookie()
+	if cookie == "" {
 		return false, nil
 	}
-	s, ok, err := v.p.sessions.find(v.r.Context(), cookie.Value)
+	s, ok, err := v.p.sessions.find(ctx, cookie)
 	if err != nil || !ok {
 		return false, err
 	}
-	who, ok := v.p.Server.Still(s.Token, s.Fingerprint)
+	who, ok := v.p.Server.Still(s.Token, s.proves)
 	if !ok {
-		return false, v.p.sessions.end(v.r.Context(), cookie.Value)
+		return false, v.p.sessions.end(ctx, cookie)
 	}
 	v.session, v.who, v.api = s, who, v.p.api(who)
 	return true, nil
@@ -251,6 +273,9 @@ func (v *view) fail(err error) {
 	case away(err):
 		v.p.Logger.Warn("a page cannot be shown", "route", v.r.Pattern, "error", err)
 		p = unavailable
+		if v.posted() && v.who.Name != "" {
+			p = uncertain
+		}
 	default:
 		v.p.Logger.Error("a page failed", "route", v.r.Pattern, "error", err)
 		p = mistake
@@ -268,10 +293,33 @@ func (v *view) showProblem(p *admin.Problem) {
 			v.w.Header().Set(name, value)
 		}
 	}
-	if err := v.render(p.Status, "error", newErrorPage(p)); err != nil {
+	page := newErrorPage(p)
+	page.Again = v.onceMore(p)
+	if err := v.render(p.Status, "error", page); err != nil {
 		v.p.Logger.Error("the page of an error cannot be shown", "error", err)
 		http.Error(v.w, p.Detail, p.Status)
 	}
+}
+
+// onceMore offers to ask once more for what may work then, with all that was
+// posted and the same keys: it is done once, however often it is asked for. nil
+// where it would not help, or was not kept.
+func (v *view) onceMore(p *admin.Problem) *confirmation {
+	later := p.Status >= http.StatusInternalServerError || p.Reason == "busy"
+	if !later || !v.posted() || len(v.r.PostForm) == 0 || v.r.MultipartForm != nil || v.r.URL.Path == signInPath {
+		return nil
+	}
+	if v.session.cookie == "" {
+		v.session.cookie = v.cookie() // its session could not be read: the form token is the same
+	}
+	return &confirmation{Action: within(v.r.URL.RequestURI()), Fields: posted(v.r.PostForm), Button: "Try again"}
+}
+
+// uncertain is what people are told where it is not known whether what they
+// asked for was done.
+var uncertain = &admin.Problem{
+	Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
+	Detail: "The store does not answer just now, so it is not known whether this was done.",
 }
 
 // unavailable is what people are told while the sessions cannot be read.

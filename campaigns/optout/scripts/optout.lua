@@ -5,6 +5,8 @@
 --                      (Unix ms), source, reason, by, request, again (Unix
 --                      ms; when it was last asked for, where that was later)
 --   …:optouts          sorted set of all persons on the list, by since
+--   …:optout:removed:<person>  hash: at (Unix ms), by, reason, where an operator
+--                      was the last who took the person off the list
 
 -- optout_has says whether a person is on the list.
 local function optout_has(person)
@@ -52,8 +54,13 @@ local function optout_add(person, number, at, source, reason, by, request)
   return 1
 end
 
--- optout_remove takes a person off the list and answers 1 where it was on it.
+-- optout_remove takes a person off the list and answers 1 where it was on it. What
+-- was noted when that was done before is no longer why it is off the list.
 local function optout_remove(person)
   redis.call('ZREM', OPTOUTS, person)
-  return redis.call('DEL', OPTOUT .. person)
+  local removed = redis.call('DEL', OPTOUT .. person)
+  if removed == 1 then
+    redis.call('DEL', OPTOUT .. 'removed:' .. person)
+  end
+  return removed
 end

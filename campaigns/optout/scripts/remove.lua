@@ -4,8 +4,7 @@
 -- ARGV  1 person  2 by  3 reason  4 how long the note is kept, in seconds
 -- Answers 1 where it was on it, 0 where not; by and reason may be empty: there is
 -- no note then
-redis.call('ZREM', KEYS[2], ARGV[1])
-local removed = redis.call('DEL', KEYS[1])
+local removed = optout_remove(ARGV[1])
 if removed == 1 and (ARGV[2] ~= '' or ARGV[3] ~= '') then
   redis.call('HSET', KEYS[3], 'at', clock(), 'by', ARGV[2], 'reason', ARGV[3])
   redis.call('EXPIRE', KEYS[3], ARGV[4])

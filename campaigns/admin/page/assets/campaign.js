@@ -220,6 +220,7 @@
     }
   };
   hideWithoutScript();
+  place?.querySelector("[data-test]")?.scrollIntoView({ block: "nearest" });
   sayState();
   follow();
 })();
