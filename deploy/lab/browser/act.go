@@ -256,7 +256,7 @@ func (p *Page) text(ctx context.Context) (string, error) {
 // See waits until each of the words can be read on the page. Space is space,
 // however much of it.
 func (p *Page) See(words ...string) error {
-	return p.await("see", words, func(text, word string) bool { return strings.Contains(text, word) })
+	return p.await("see", words, strings.Contains)
 }
 
 // Gone waits until none of the words can be read on the page.

@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -62,33 +61,24 @@ func (p *Page) Check() ([]Violation, error) {
 }
 
 // look looks at all elements, in a window as high as the page, in which nothing
-// has to be scrolled into view.
+// has to be scrolled into view; colours are told without that.
 func (p *Page) look(ctx context.Context) (found []Violation, err error) {
 	world, err := p.world(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if p.seen == Dark {
+		return found, ask(ctx, world, "deflectd.look(true)", &found)
+	}
 	var height int64
 	if err := ask(ctx, world, "deflectd.height()", &height); err != nil {
 		return nil, err
 	}
-	if err := p.stretch(ctx, height); err != nil {
+	if err := p.window(ctx, height); err != nil {
 		return nil, err
 	}
-	err = ask(ctx, world, fmt.Sprintf("deflectd.look(%t)", p.seen == Dark), &found)
-	return found, errors.Join(err, p.Appear(p.seen))
-}
-
-// stretch makes the window as high as the page.
-func (p *Page) stretch(ctx context.Context, height int64) error {
-	metrics := emulation.SetDeviceMetricsOverrideParams{Width: wide, Height: max(high, height), DeviceScaleFactor: 1}
-	if p.seen == Phone {
-		metrics = emulation.SetDeviceMetricsOverrideParams{
-			Width: phoneWide, Height: max(phoneHigh, height), DeviceScaleFactor: 2, Mobile: true,
-		}
-	}
-	_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, metrics)
-	return err
+	err = ask(ctx, world, "deflectd.look(false)", &found)
+	return found, errors.Join(err, p.window(ctx, 0))
 }
 
 // world makes the script known to the document, out of the page's reach.
@@ -186,7 +176,7 @@ func (p *Page) spoken(ctx context.Context) ([]Violation, error) {
 			continue
 		}
 		role, name := text(n.Role), squeeze(text(n.Name))
-		what := ""
+		var what string
 		switch {
 		case name == "" && (slices.Contains(controls, role) || slices.Contains(named, role)):
 			what = "it is " + article(role) + " without a name"

@@ -60,11 +60,20 @@ globalThis.deflectd = (() => {
 	}
 	let ground;
 
-	function opacity(el) {
-		let o = 1;
-		for (; el; el = el.parentElement) o *= parseFloat(getComputedStyle(el).opacity);
-		return o;
+	// What is asked of an element again and again is asked once, until forget.
+	let kept = [];
+	function once(f) {
+		let known = new WeakMap();
+		kept.push(() => { known = new WeakMap(); });
+		return el => {
+			if (!known.has(el)) known.set(el, f(el));
+			return known.get(el);
+		};
 	}
+	const forget = () => kept.forEach(f => f());
+	const styleOf = once(el => getComputedStyle(el)); // lives: it follows what changes
+	const boxOf = once(el => el.getBoundingClientRect());
+	const opacity = once(el => parseFloat(styleOf(el).opacity) * (el.parentElement ? opacity(el.parentElement) : 1));
 	// An image that is small and not repeated is an ornament, such as the arrow
 	// of a list; anything else behind text makes its contrast unknown.
 	function ornament(style) {
@@ -84,7 +93,7 @@ globalThis.deflectd = (() => {
 		if (!stack.length) for (let up = el; up; up = up.parentElement) stack.push(up);
 		let c = ground, unknown = null;
 		for (const layer of stack.reverse()) {
-			const style = getComputedStyle(layer);
+			const style = styleOf(layer);
 			if (!ornament(style)) unknown = layer;
 			const paint = colour(style.backgroundColor);
 			if (paint.a === 0) continue;
@@ -96,18 +105,20 @@ globalThis.deflectd = (() => {
 
 	// ---- what can be seen
 
-	function shown(el) {
-		if (!el.checkVisibility({opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true})) return false;
-		const box = el.getBoundingClientRect();
-		if (box.right + scrollX <= 0 || box.bottom + scrollY <= 0) return false;
-		for (let up = el; up; up = up.parentElement) {
-			const style = getComputedStyle(up), b = up.getBoundingClientRect();
-			const cut = style.overflow !== "visible" || style.clipPath !== "none" || style.clip !== "auto";
-			if (cut && b.width <= 1.5 && b.height <= 1.5) return false;
-			if (style.clipPath.startsWith("inset(50%") || style.clipPath.startsWith("inset(100%")) return false;
+	const cut = once(el => {
+		const style = styleOf(el);
+		if (style.overflow !== "visible" || style.clipPath !== "none" || style.clip !== "auto") {
+			const box = boxOf(el);
+			if (box.width <= 1.5 && box.height <= 1.5) return true;
+			if (style.clipPath.startsWith("inset(50%") || style.clipPath.startsWith("inset(100%")) return true;
 		}
-		return true;
-	}
+		return el.parentElement ? cut(el.parentElement) : false;
+	});
+	const shown = once(el => {
+		if (!el.checkVisibility({opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true})) return false;
+		const box = boxOf(el);
+		return box.right + scrollX > 0 && box.bottom + scrollY > 0 && !cut(el);
+	});
 	function texts() {
 		const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 		const found = [];
@@ -144,7 +155,7 @@ globalThis.deflectd = (() => {
 	function contrastOfTexts() {
 		for (const {el, box} of texts()) {
 			if (disabled(el)) continue;
-			const style = getComputedStyle(el);
+			const style = styleOf(el);
 			judge("contrast", el, style.color, style, box.x + Math.min(box.width / 2, 4), box.y + box.height / 2, "text");
 		}
 		for (const el of document.body.querySelectorAll("*")) {
@@ -450,6 +461,7 @@ globalThis.deflectd = (() => {
 	function begin() {
 		top();
 		before = new Map(); reached = new Set(); problems.length = 0;
+		forget();
 		ground = canvas();
 		stops = tabbable();
 		for (const el of stops) for (const b of bearers(el)) if (!before.has(b)) before.set(b, mark(b));
@@ -466,6 +478,7 @@ globalThis.deflectd = (() => {
 		return true;
 	}
 	function visible(el) {
+		forget(); // the page may look otherwise with the focus there
 		const around = behind(el.parentElement).colour;
 		let weak = 0;
 		const strong = bearers(el).some(b => {
@@ -530,6 +543,7 @@ globalThis.deflectd = (() => {
 	// nothing else from what was looked at.
 	function look(coloursOnly) {
 		problems.length = 0;
+		forget();
 		ground = canvas();
 		contrastOfTexts(); contrastOfControls();
 		if (coloursOnly) return problems.splice(0);

@@ -61,8 +61,8 @@ type Options struct {
 // Open opens an empty tab.
 func (b *Browser) Open(ctx context.Context, o Options) (*Page, error) {
 	p := &Page{downloads: o.Downloads}
-	p.events.start()
-	tab, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.events.hear))
+	p.start()
+	tab, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
 	// The tab ends with the caller's context as well.
 	unbind := context.AfterFunc(ctx, cancel)
 	p.ctx, p.cancel = tab, func() { unbind(); cancel() }
@@ -76,8 +76,8 @@ func (b *Browser) Open(ctx context.Context, o Options) (*Page, error) {
 // Another opens one more tab of the same person, with the same cookies.
 func (p *Page) Another() (*Page, error) {
 	other := &Page{}
-	other.events.start()
-	tab, cancel := chromedp.NewContext(p.ctx, chromedp.WithListener(other.events.hear))
+	other.start()
+	tab, cancel := chromedp.NewContext(p.ctx, chromedp.WithListener(other.hear))
 	other.ctx, other.cancel = tab, cancel
 	if err := other.prepare(Options{}); err != nil {
 		other.Close()
@@ -91,7 +91,7 @@ func (p *Page) prepare(o Options) error {
 	if err := chromedp.Do(p.ctx); err != nil {
 		return err
 	}
-	p.events.answer = func(accept bool) {
+	p.answer = func(accept bool) {
 		_, _ = chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: accept})
 	}
 	behavior := cdpbrowser.SetDownloadBehaviorParams{
@@ -113,7 +113,7 @@ func (p *Page) prepare(o Options) error {
 // Close closes the tab and forgets whatever it kept.
 func (p *Page) Close() {
 	p.cancel()
-	p.events.close()
+	p.close()
 }
 
 // within bounds one step.
@@ -125,7 +125,7 @@ func (p *Page) within() (context.Context, context.CancelFunc) {
 func (p *Page) Go(address string) (status int, err error) {
 	ctx, cancel := p.within()
 	defer cancel()
-	p.events.forgetBytes()
+	p.forgetBytes()
 	err = p.loads(ctx, func() error {
 		res, err := chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: address})
 		if err == nil && res.ErrorText != "" {
@@ -154,11 +154,11 @@ func (p *Page) First(address string) (status int, err error) {
 
 // loads does something and waits until a document was loaded because of it.
 func (p *Page) loads(ctx context.Context, do func() error) error {
-	before := p.events.count()
+	before := p.count()
 	if err := do(); err != nil {
 		return err
 	}
-	return p.events.awaitLoad(ctx, before)
+	return p.awaitLoad(ctx, before)
 }
 
 // Address is where the tab is: path and query, without scheme and host.
@@ -185,19 +185,25 @@ func (p *Page) Appear(look Look) error {
 	if look == Dark {
 		scheme = "dark"
 	}
-	metrics := emulation.SetDeviceMetricsOverrideParams{Width: wide, Height: high, DeviceScaleFactor: 1}
-	if look == Phone {
-		metrics = emulation.SetDeviceMetricsOverrideParams{Width: phoneWide, Height: phoneHigh, DeviceScaleFactor: 2, Mobile: true}
-	}
 	p.seen = look
 	_, err1 := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
-	_, err2 := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, metrics)
-	if err := errors.Join(err1, err2); err != nil {
+	if err := errors.Join(err1, p.window(ctx, 0)); err != nil {
 		return fmt.Errorf("look at the page in %s: %w", look, err)
 	}
 	return nil
+}
+
+// window gives the page a window as high as asked for, at least as high as the
+// look has it.
+func (p *Page) window(ctx context.Context, height int64) error {
+	metrics := emulation.SetDeviceMetricsOverrideParams{Width: wide, Height: max(high, height), DeviceScaleFactor: 1}
+	if p.seen == Phone {
+		metrics.Width, metrics.Height, metrics.Mobile = phoneWide, max(phoneHigh, height), true
+	}
+	_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, metrics)
+	return err
 }
 
 // Screenshot is a PNG of the page as it looks now: of all of it, or of what the
