@@ -84,7 +84,7 @@ func receive[T any](t *testing.T, from <-chan T) (got T) {
 	t.Helper()
 	select {
 	case got = <-from:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		require.FailNow(t, "nothing came", "want %T", got)
 	}
 	return got
@@ -93,5 +93,5 @@ func receive[T any](t *testing.T, from <-chan T) (got T) {
 // eventually waits for something that other goroutines do.
 func eventually(t *testing.T, what func() bool, why string) {
 	t.Helper()
-	require.Eventually(t, what, 5*time.Second, time.Millisecond, why)
+	require.Eventually(t, what, 30*time.Second, time.Millisecond, why)
 }

@@ -2,6 +2,8 @@ package guard
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -290,7 +292,9 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 		wg.Go(func() {
 			_, err := g.Check(t.Context(), campaign("a", nil), us(1), 1)
 			assert.ErrorIs(t, err, ErrStore)
-			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			// The deadline is the connection's too, and whichever is noticed first
+			// says so.
+			assert.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded), "%v", err)
 			assert.NotContains(t, err.Error(), "415555")
 		})
 	}
