@@ -57,7 +57,9 @@ func TestNewRefuses(t *testing.T) {
 func TestOddEvents(t *testing.T) {
 	f := newFake(t)
 	handle, calls := taken()
-	c := newClient(t, f.options(handle))
+	o := f.options(handle)
+	o.CommandTimeout, o.LostAfter = 10*time.Second, 30*time.Second // what is late on a busy machine is not lost
+	c := newClient(t, o)
 	run(t, c)
 	for _, message := range []string{
 		``, `garbage`, `{}`, `[]`, `null`, `7`, `"StasisStart"`, `{"type":7}`, `{"type":""}`, "\xff\xfe", `{"type":"StasisStart"`,

@@ -43,7 +43,7 @@ func storyConflict(t *testing.T, b *browsers) {
 	one.follow("button", "Save changes")
 	one.see("editor-2 saved this campaign while you were editing it", "You both changed some of the same fields")
 	one.holds("Text", "Acme: see your bill {link}")
-	one.show("campaign-clash")
+	one.glance("campaign-clash")
 	one.follow("button", "Save mine as it is below")
 	one.see("Saved.")
 	one.told("two saves, two conflicts", began)
@@ -125,7 +125,7 @@ func storySessionOver(t *testing.T, b *browsers) {
 	p.follow("button", "Create campaign")
 	require.Equal(t, http.StatusUnauthorized, p.Status())
 	p.see("Your session is over. What you typed is not lost")
-	p.show("sign-in-again")
+	p.glance("sign-in-again")
 	p.fill("Token", "wrong") // and even then it is not
 	p.enter()
 	p.see("This token is not known")
@@ -137,7 +137,7 @@ func storySessionOver(t *testing.T, b *browsers) {
 	p.holds("Text", "Acme: \"quoted\" & <b>marked</b>\n{link}")
 	p.holds("Address the link opens", "https://visual.example.com/x?a=1&b=2")
 	p.holds("Numbers it answers", "+18005550111")
-	p.show("campaign-again")
+	p.glance("campaign-again")
 	p.follow("button", "Create campaign")
 	p.see("The campaign is saved")
 }
@@ -166,7 +166,7 @@ func storyNoScript(t *testing.T, b *browsers) {
 		}
 		return err
 	})
-	p.show("campaign-without-script")
+	p.glance("campaign-without-script")
 	p.goes("/")
 	p.follow("switch", "Plain is on")
 	p.see("The campaign is switched off")

@@ -230,8 +230,20 @@ func (p *person) is(role, name string, is func(browser.Control) bool, within ...
 // one of each under this name.
 func (p *person) show(name string) {
 	p.t.Helper()
+	p.looked(name, browser.Looks()...)
+}
+
+// glance is show on a phone alone: for a page that another story shows, and that
+// says something else here.
+func (p *person) glance(name string) {
+	p.t.Helper()
+	p.looked(name, browser.Phone)
+}
+
+func (p *person) looked(name string, looks ...browser.Look) {
+	p.t.Helper()
 	effort := p.Effort
-	for _, look := range browser.Looks() {
+	for _, look := range looks {
 		require.NoError(p.t, p.Appear(look))
 		if p.b.shots != "" {
 			shot, err := p.Screenshot(look == browser.Phone)

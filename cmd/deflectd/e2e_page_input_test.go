@@ -50,7 +50,7 @@ func storyBadInput(t *testing.T, b *browsers) {
 		require.NoError(t, err)
 		require.True(t, c.Invalid || field == "Text", "%s: %+v", field, c)
 	}
-	p.show("campaign-hostile")
+	p.glance("campaign-hostile")
 
 	// The same in a campaign that is valid: shown everywhere, executed nowhere.
 	w.make(t, "hostile", func(c *campaigns.Campaign) {

@@ -77,7 +77,7 @@ func storySignIn(t *testing.T, b *browsers) {
 	p.enter()
 	require.Equal(t, http.StatusUnauthorized, p.Status())
 	p.see("This token is not known")
-	p.show("sign-in-wrong")
+	p.glance("sign-in-wrong")
 	p.fill("Token", secretOf("admin"))
 	p.enter()
 	p.at("/opt-outs")

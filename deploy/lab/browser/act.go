@@ -17,7 +17,7 @@ import (
 )
 
 // pause is how often is looked for what is waited for.
-const pause = 15 * time.Millisecond
+const pause = 30 * time.Millisecond
 
 // Click clicks on the control of that role and name, where it is. Within, if
 // given, says in what: see Control.

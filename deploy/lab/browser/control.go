@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -32,22 +33,49 @@ func (p *Page) tree(ctx context.Context) (*tree, error) {
 	return t, nil
 }
 
+// candidates are all elements with one of the roles, in what is named by within.
+// The whole tree is asked for only where it must be known what is in what: on a
+// long page that is a lot.
+func (p *Page) candidates(ctx context.Context, roles, within []string) ([]*accessibility.Node, error) {
+	if len(within) > 0 {
+		t, err := p.tree(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return slices.DeleteFunc(t.order, func(n *accessibility.Node) bool {
+			return n.Ignored || !slices.Contains(roles, text(n.Role)) || !t.inside(n, within)
+		}), nil
+	}
+	document, err := chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"})
+	if err != nil {
+		return nil, err
+	}
+	var all []*accessibility.Node
+	for _, role := range roles {
+		found, err := chromedp.Call(ctx, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{
+			ObjectID: document.Result.ObjectID, Role: role,
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found.Nodes...)
+	}
+	return slices.DeleteFunc(all, func(n *accessibility.Node) bool { return n.Ignored }), nil
+}
+
 // control finds the one element with one of the roles and the name. It is what
 // is spoken, less what stands in parentheses after it ("(needed)"); where there
-// is none, it is among what is spoken. Each of
-// within is the beginning of what a container around it is called: the row of a
-// table, a region, a group.
+// is none, it is among what is spoken. Each of within is the beginning of what a
+// container around it is called: a region, a group; or words in the row of a
+// table.
 func (p *Page) control(ctx context.Context, roles []string, name string, within []string) (cdp.BackendNodeID, error) {
-	t, err := p.tree(ctx)
+	all, err := p.candidates(ctx, roles, within)
 	if err != nil {
 		return 0, err
 	}
 	var exact, close []*accessibility.Node
 	var there []string
-	for _, n := range t.order {
-		if n.Ignored || !slices.Contains(roles, text(n.Role)) || !t.inside(n, within) {
-			continue
-		}
+	for _, n := range all {
 		spoken := squeeze(text(n.Name))
 		there = append(there, fmt.Sprintf("%q", spoken))
 		switch {

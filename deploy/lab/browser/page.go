@@ -10,6 +10,8 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -107,7 +109,10 @@ func (p *Page) prepare(o Options) error {
 	_, err2 := chromedp.Call(p.ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	_, err3 := chromedp.Call(p.ctx, audits.Enable, cdp.Empty{})
 	_, err4 := chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: o.NoScript})
-	return errors.Join(err1, err2, err3, err4, p.Appear(Light))
+	// Every element and every sheet would be told of, and nobody listens.
+	_, err5 := chromedp.Call(p.ctx, css.Disable, cdp.Empty{})
+	_, err6 := chromedp.Call(p.ctx, dom.Disable, cdp.Empty{})
+	return errors.Join(err1, err2, err3, err4, err5, err6, p.Appear(Light))
 }
 
 // Close closes the tab and forgets whatever it kept.
@@ -215,7 +220,8 @@ func (p *Page) Screenshot(whole bool) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take a screenshot: %w", err)
 	}
-	params := page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &whole}
+	fast := true
+	params := page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: &whole, OptimizeForSpeed: &fast}
 	if whole {
 		size := metrics.CSSContentSize
 		params.Clip = &page.Viewport{Width: size.Width, Height: size.Height, Scale: 1}
