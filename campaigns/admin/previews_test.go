@@ -40,18 +40,18 @@ func TestPreview(t *testing.T) {
 	require.Contains(t, p.InteractionURL, "callerId=%2B1")
 	f.do("POST", previewBilling, "", "Content-Type:").want(200)
 	for body, place := range map[string]string{
-		`{"to":"nobody"}`:               "/to",
-		`{"to":7}`:                      "/to",
-		`{"to":""}`:                     "",
-		`{"params":{"colour":"red"}}`:   "/params/colour",
-		`{"params":{"due":7}}`:          "/params/due",
-		`{"draft":"billing"}`:           "/draft",
-		`{"draft":[]}`:                  "/draft",
-		`{"colour":"red"}`:              "/colour",
-		`[]`:                            "",
-		`{"params":{"due":"a\u0000b"}}`: "/params/due",
-		`{"to":"+14155550132\u0000"}`:   "/to",
-		`{"params":"due=Friday"}`:       "/params",
+		`{"to":"nobody"}`:                          "/to",
+		`{"to":7}`:                                 "/to",
+		`{"to":""}`:                                "",
+		`{"params":{"colour":"red"}}`:              "/params/colour",
+		`{"params":{"due":7}}`:                     "/params/due",
+		`{"draft":"billing"}`:                      "/draft",
+		`{"draft":[]}`:                             "/draft",
+		`{"colour":"red"}`:                         "/colour",
+		`[]`:                                       "",
+		`{"params":{"due":"a\u0000b"}}`:            "/params/due",
+		`{"to":"+14155550132\u0000"}`:              "/to",
+		`{"params":"due=Friday"}`:                  "/params",
 		`{"to":"` + strings.Repeat("1", 65) + `"}`: "/to",
 	} {
 		if place == "" && strings.HasPrefix(body, "{") {
