@@ -39,20 +39,21 @@ func TestPreview(t *testing.T) {
 	p := read[Preview](f.do("POST", previewBilling, `{}`).want(200))
 	require.Contains(t, p.InteractionURL, "callerId=%2B1")
 	f.do("POST", previewBilling, "", "Content-Type:").want(200)
+	tooLong := `{"to":"` + strings.Repeat("1", 65) + `"}`
 	for body, place := range map[string]string{
-		`{"to":"nobody"}`:                          "/to",
-		`{"to":7}`:                                 "/to",
-		`{"to":""}`:                                "",
-		`{"params":{"colour":"red"}}`:              "/params/colour",
-		`{"params":{"due":7}}`:                     "/params/due",
-		`{"draft":"billing"}`:                      "/draft",
-		`{"draft":[]}`:                             "/draft",
-		`{"colour":"red"}`:                         "/colour",
-		`[]`:                                       "",
-		`{"params":{"due":"a\u0000b"}}`:            "/params/due",
-		`{"to":"+14155550132\u0000"}`:              "/to",
-		`{"params":"due=Friday"}`:                  "/params",
-		`{"to":"` + strings.Repeat("1", 65) + `"}`: "/to",
+		`{"to":"nobody"}`:               "/to",
+		`{"to":7}`:                      "/to",
+		`{"to":""}`:                     "",
+		`{"params":{"colour":"red"}}`:   "/params/colour",
+		`{"params":{"due":7}}`:          "/params/due",
+		`{"draft":"billing"}`:           "/draft",
+		`{"draft":[]}`:                  "/draft",
+		`{"colour":"red"}`:              "/colour",
+		`[]`:                            "",
+		`{"params":{"due":"a\u0000b"}}`: "/params/due",
+		`{"to":"+14155550132\u0000"}`:   "/to",
+		`{"params":"due=Friday"}`:       "/params",
+		tooLong:                         "/to",
 	} {
 		if place == "" && strings.HasPrefix(body, "{") {
 			f.do("POST", previewBilling, body).want(200) // an empty number is none
