@@ -50,6 +50,22 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
+// A websocket that has been deaf from its beginning was taken by nobody: it is
+// opened again, though Asterisk keeps the application for a call that is in it.
+func TestDeafFromTheStart(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.set(func() { f.mute = true })
+	handle, _ := taken()
+	c := newClient(t, f.options(handle))
+	start(t, c)
+	receive(t, f.sockets)
+	receive(t, f.sockets)
+	require.False(t, c.Up())
+	f.set(func() { f.mute = false })
+	eventually(t, c.Up, "up")
+}
+
 // An application that Asterisk has forgotten is nobody else's: the client comes
 // back at once.
 func TestForgotten(t *testing.T) {

@@ -26,6 +26,11 @@ const (
 	// closeWithin is how long the farewell of a connection may take.
 	closeWithin = time.Second
 
+	// settle is how long Asterisk is left to notice the end of a websocket before
+	// the next is opened. Of 1500 that were opened at once, 5 never got an event,
+	// for its clean-up let go of the application that they had just taken over; of
+	// those opened 1 ms later, none.
+	settle       = 20 * time.Millisecond
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 5 * time.Second
 )
@@ -102,7 +107,9 @@ func (c *Client) stayConnected(ctx, callCtx context.Context) {
 		} else if time.Since(since) > c.o.LostAfter {
 			c.loseCalls()
 		}
-		if errors.Is(err, errReplaced) || errors.Is(err, errZombie) {
+		// Events that never arrived are not somebody else's (see settle): the
+		// websocket is opened once more.
+		if errors.Is(err, errReplaced) || ready && errors.Is(err, errZombie) {
 			c.log.Error("another client has taken the application: give each daemon an application name of its own, or stop one; waiting until the other has gone",
 				"application", c.o.Application, "error", err)
 			c.yield(ctx)
@@ -113,7 +120,9 @@ func (c *Client) stayConnected(ctx, callCtx context.Context) {
 			said = text
 		}
 		if failures > 0 || !ready {
-			sleep(ctx, backoff(failures)) // else at once: calls are waiting
+			sleep(ctx, backoff(failures))
+		} else {
+			sleep(ctx, settle) // calls are waiting
 		}
 		failures++
 	}

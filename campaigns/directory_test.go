@@ -1,15 +1,14 @@
 package campaigns
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"deflectd/deploy/lab/labtest"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
@@ -17,22 +16,9 @@ import (
 )
 
 // logs is what a part under test said.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
+type logs struct{ labtest.Log }
 
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) count(s string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), s)
-}
+func (l *logs) count(s string) int { return strings.Count(l.String(), s) }
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
@@ -177,7 +163,8 @@ func TestNoticesDoNotStarve(t *testing.T) {
 }
 
 func TestDirectorySurvivesWithoutRedis(t *testing.T) {
-	rdb := dial(t, 500*time.Millisecond)
+	require.NoError(t, server.Flush(t.Context()))
+	rdb := labtest.Dial(t, server, 500*time.Millisecond)
 	s := NewStore(rdb)
 	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), "", ""))
 	said := new(logs)
@@ -196,7 +183,7 @@ func TestDirectorySurvivesWithoutRedis(t *testing.T) {
 	require.Equal(t, "a", found(d, "+18005550100"))
 	require.NoError(t, server.Restart(t.Context()))
 	eventually(t, func() bool { return said.count("can be read again") == 2 })
-	require.Equal(t, 4, strings.Count(said.b.String(), "\n"), "said once each, not every time")
+	require.Equal(t, 4, strings.Count(said.String(), "\n"), "said once each, not every time")
 	require.Empty(t, found(d, "+18005550100"), "this Redis came back empty")
 
 	// Notices come again too.

@@ -1,56 +1,23 @@
 package campaigns
 
 import (
-	"context"
-	"fmt"
-	"os"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // server is the Redis of this package's tests.
 var server *lab.Redis
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
-
-type withRedis struct{ m *testing.M }
-
-func (w withRedis) Run() int {
-	dir, err := os.MkdirTemp("", "campaigns")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = lab.StartTestRedis(context.Background(), dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = server.Stop() }()
-	return w.m.Run()
-}
+func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
 // connect is a client to an empty Redis.
 func connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	return dial(t, 10*time.Second)
-}
-
-// dial is a client to an empty Redis that waits so long for an answer.
-func dial(t testing.TB, patience time.Duration) redis.UniversalClient {
-	t.Helper()
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1,
-		DialTimeout: 200 * time.Millisecond, ReadTimeout: patience,
-	})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	require.NoError(t, server.Flush(t.Context()))
-	return rdb
+	return labtest.Connect(t, server)
 }
 
 // sample is the smallest campaign, with its defaults.

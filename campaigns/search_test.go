@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"deflectd/deploy/lab/labtest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -178,7 +179,7 @@ func TestSearchReadsOnlyWhatChanged(t *testing.T) {
 // its memory is full.
 func TestSearchNeedsNoWrites(t *testing.T) {
 	rdb := connect(t)
-	full := dial(t, 10*time.Second)
+	full := labtest.Dial(t, server, labtest.Patience)
 	full.AddHook(readOnly{})
 	s := NewStore(full)
 	require.Zero(t, search(t, s, Query{}).Total)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"deflectd/deploy/lab/labtest"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -33,7 +34,7 @@ func TestRolesAllow(t *testing.T) {
 // gate is the door alone, with a clock of its own.
 type gate struct {
 	*attempts
-	log      *journal
+	log      *labtest.Log
 	registry *prometheus.Registry
 	at       time.Time
 	tokens   []Token
@@ -41,7 +42,7 @@ type gate struct {
 
 func newGate(t *testing.T) *gate {
 	t.Helper()
-	g := &gate{log: new(journal), registry: prometheus.NewRegistry(), at: time.Unix(1_800_000_000, 0), tokens: []Token{
+	g := &gate{log: new(labtest.Log), registry: prometheus.NewRegistry(), at: time.Unix(1_800_000_000, 0), tokens: []Token{
 		{Name: "ops", Role: RoleAdmin}, {Name: "shop", Role: RoleViewer},
 	}}
 	g.attempts = newAttempts(slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})), g.registry)
@@ -245,7 +246,7 @@ func TestInsideFails(t *testing.T) {
 	for path, h := range fail {
 		mux.Handle(path, h)
 	}
-	log := new(journal)
+	log := new(labtest.Log)
 	s := &Server{in: &server{Options: Options{Logger: slog.New(slog.NewTextHandler(log, nil))}}, inner: mux}
 	get := func(ctx context.Context, path string) (*http.Response, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://deflectd"+path, nil)

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,25 +26,8 @@ import (
 	"deflectd/campaigns/report"
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
-
-// journal is a log that may be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 // taker is a provider that takes everything.
 type taker struct{}
@@ -132,7 +114,7 @@ type fixture struct {
 	rdb      redis.UniversalClient
 	url      string
 	options  Options
-	log      *journal
+	log      *labtest.Log
 	registry *prometheus.Registry
 	health   Health
 	active   []report.Call
@@ -163,7 +145,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
 	})
-	f := &fixture{t: t, redis: server, log: new(journal), registry: prometheus.NewRegistry(), health: Health{Status: Ready}, rdb: rdb}
+	f := &fixture{t: t, redis: server, log: new(labtest.Log), registry: prometheus.NewRegistry(), health: Health{Status: Ready}, rdb: rdb}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	f.shop = &shop{window: []sender.Available{{Number: numberToLet, Country: "US", Features: []string{"sms", "voice"}, Type: "mobile"}}}
 	f.own = new(numbers)

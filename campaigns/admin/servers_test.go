@@ -14,12 +14,11 @@ import (
 	"go.uber.org/goleak"
 
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 func TestMain(m *testing.M) {
-	// The Redis client looks for a server that is gone once a second, and
-	// notices that it was closed only then.
-	goleak.VerifyTestMain(shared{m}, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	goleak.VerifyTestMain(shared{m}, labtest.LeftByRedis())
 }
 
 // shared runs the tests, and stops the Redis servers that they have shared.

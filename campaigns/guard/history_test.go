@@ -18,6 +18,7 @@ import (
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -281,7 +282,7 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 	r, err := lab.StartRedis(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
-	g := newGuards(t, dial(t, r), Policy{SurgeCalls: 10}, func(o *Options) { o.Timeout = 0 })
+	g := newGuards(t, labtest.Dial(t, r, patience), Policy{SurgeCalls: 10}, func(o *Options) { o.Timeout = 0 })
 	assert.Equal(t, 200*time.Millisecond, g.Timeout())
 	_, err = first(g)(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)

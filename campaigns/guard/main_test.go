@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,56 +10,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // server is the Redis of this package's tests.
 var server *lab.Redis
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
-
-type withRedis struct{ m *testing.M }
-
-func (w withRedis) Run() int {
-	dir, err := os.MkdirTemp("", "guard")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = lab.StartTestRedis(context.Background(), dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = server.Stop() }()
-	return w.m.Run()
-}
+func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
 // connect is a client to an empty Redis. It is patient: where something is done
 // within a time, it is the guards that see to it.
 func connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	require.NoError(t, server.Flush(context.WithoutCancel(t.Context())))
-	return dial(t, server)
-}
-
-func dial(t testing.TB, r *lab.Redis) redis.UniversalClient {
-	t.Helper()
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: r.Addrs, ContextTimeoutEnabled: true, ReadTimeout: time.Hour, WriteTimeout: time.Hour,
-	})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	return rdb
+	return labtest.Connect(t, server)
 }
 
 var secret = []byte(strings.Repeat("k", 32))
 
 // patience is a Timeout for tests that are not about it.
-const patience = 10 * time.Second
+const patience = labtest.Patience
 
 func newGuards(t testing.TB, rdb redis.UniversalClient, p Policy, change ...func(*Options)) *Guards {
 	t.Helper()

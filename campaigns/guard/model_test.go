@@ -12,6 +12,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/phone"
+	"deflectd/deploy/lab/labtest"
 )
 
 // model says what the functions in Lua should: all texts and calls are kept for
@@ -205,7 +206,7 @@ func TestTheLimitsHoldAsTheModelSays(t *testing.T) {
 // is the longest cooldown.
 func everythingExpires(t *testing.T) {
 	t.Helper()
-	rdb := dial(t, server)
+	rdb := labtest.Dial(t, server, patience)
 	for _, key := range keys(t) {
 		left, err := rdb.PTTL(t.Context(), key).Result()
 		require.NoError(t, err)

@@ -129,14 +129,14 @@ func TestRepliesComeFromWhatWasTexted(t *testing.T) {
 		}
 	})
 	for to, originator := range map[string]string{"18005550100": ours, "+18005550100": ours, "12345": "12345", "Acme": own, "": own} {
-		flush(t, rdb)
+		require.NoError(t, server.Flush(t.Context()))
 		m := text("HELP")
 		m.To = to
 		require.NoError(t, with.Receive(t.Context(), m))
 		assert.Equal(t, originator, with.replies[len(with.replies)-1].Originator, to)
 	}
 	assert.Len(t, with.replies, 5)
-	flush(t, rdb)
+	require.NoError(t, server.Flush(t.Context()))
 	for _, b := range []*box{newBox(t, rdb), newBox(t, rdb, func(o *Options) { o.Originator = func(phone.Number) string { return "" } })} {
 		m := text("STOP")
 		m.To = ""
@@ -257,7 +257,7 @@ func TestRepliesThatFail(t *testing.T) {
 		require.NoError(t, b.Receive(t.Context(), m))
 		assert.Len(t, b.replies, n+1, body)
 	}
-	flush(t, b.rdb)
+	require.NoError(t, server.Flush(t.Context()))
 	for _, err := range []error{message.ErrServiceOff, message.ErrNoSender, errors.New("not to that country")} {
 		b.fails(err)
 		require.NoError(t, b.Receive(t.Context(), text("STOP")))
@@ -278,7 +278,7 @@ func TestMachinesFallSilent(t *testing.T) {
 	} {
 		for _, first := range []string{"STOP", "START", "HELP"} {
 			t.Run(name+" "+first, func(t *testing.T) {
-				flush(t, rdb)
+				require.NoError(t, server.Flush(t.Context()))
 				var boxes [2]*box
 				numbers := [2]string{person, ours}
 				var post []Text // on the way

@@ -3,7 +3,6 @@ package inbound
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -11,56 +10,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // server is the Redis of this package's tests.
 var server *lab.Redis
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
-
-type withRedis struct{ m *testing.M }
-
-func (w withRedis) Run() int {
-	dir, err := os.MkdirTemp("", "inbound")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = lab.StartTestRedis(context.Background(), dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = server.Stop() }()
-	return w.m.Run()
-}
+func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
 // connect is a client to an empty Redis.
 func connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1, DialTimeout: 300 * time.Millisecond,
-		ReadTimeout: time.Second, WriteTimeout: time.Second,
-	})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	flush(t, rdb)
-	return rdb
-}
-
-func flush(t testing.TB, rdb redis.UniversalClient) {
-	t.Helper()
-	if c, ok := rdb.(*redis.ClusterClient); ok {
-		require.NoError(t, c.ForEachMaster(t.Context(), func(ctx context.Context, m *redis.Client) error {
-			return m.FlushAll(ctx).Err()
-		}))
-		return
-	}
-	require.NoError(t, rdb.FlushAll(t.Context()).Err())
+	return labtest.Connect(t, server)
 }
 
 var testSecret = []byte("0123456789abcdef0123456789abcdef")

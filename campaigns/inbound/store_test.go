@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // While Redis is frozen or dead a text is not taken, soon; afterwards it is.
@@ -17,11 +17,7 @@ func TestStoreAway(t *testing.T) {
 	r, err := lab.StartTestRedis(t.Context(), t.TempDir(), "--appendonly", "yes")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: r.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1,
-		DialTimeout: 300 * time.Millisecond, ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond,
-	})
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := labtest.Dial(t, r, 300*time.Millisecond)
 	b := newBox(t, rdb)
 	again := func(m Text) {
 		t.Helper()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"deflectd/deploy/lab/labtest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -276,7 +277,7 @@ func throughFaults(t *testing.T, o *Outbox) {
 
 func TestRedisAwayOrFrozenMeansNoText(t *testing.T) {
 	r := ownRedis(t)
-	rdb := connectFor(t, r, 300*time.Millisecond)
+	rdb := labtest.Dial(t, r, 300*time.Millisecond)
 	p := &provider{}
 	o := newOutbox(t, rdb, p, func(o *Options) { o.StoreTimeout = time.Second })
 	running(t, o)

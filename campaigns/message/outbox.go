@@ -68,6 +68,8 @@ type Senders interface {
 	// For answers the number or name a text of the campaign to this number comes
 	// from, where asked for ("" for any): "" where there is none.
 	For(c *campaigns.Campaign, asked string, to phone.Number) string
+	// Foresee answers what For would, of a text that is only looked at.
+	Foresee(c *campaigns.Campaign, to phone.Number) string
 }
 
 // Backoff is how long a text that the provider did not process waits.

@@ -2,9 +2,7 @@ package message
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,33 +11,17 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/phone"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // server is the Redis of all tests that leave it alone.
 var server *lab.Redis
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
-
-type withRedis struct{ m *testing.M }
-
-func (w withRedis) Run() int {
-	dir, err := os.MkdirTemp("", "message")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = lab.StartTestRedis(context.Background(), dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = server.Stop() }()
-	return w.m.Run()
-}
+func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
 // startRedis gives a real Redis with nothing in it, or a Cluster of such.
 func startRedis(t testing.TB) *lab.Redis {
@@ -59,23 +41,12 @@ func ownRedis(t testing.TB, args ...string) *lab.Redis {
 
 // patience is how long tests wait for Redis: a busy machine must not look like
 // one whose Redis is away.
-const patience = 10 * time.Second
+const patience = labtest.Patience
 
 // connect makes a client as the daemon has one, but patient.
 func connect(t testing.TB, r *lab.Redis) redis.UniversalClient {
 	t.Helper()
-	return connectFor(t, r, patience)
-}
-
-// connectFor makes a client that waits so long for Redis.
-func connectFor(t testing.TB, r *lab.Redis, timeout time.Duration) redis.UniversalClient {
-	t.Helper()
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: r.Addrs, ContextTimeoutEnabled: true, MaxRetries: 1,
-		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout,
-	})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
+	return labtest.Dial(t, r, patience)
 }
 
 // sends sends a text, more than once where Redis seems to be away, until it was

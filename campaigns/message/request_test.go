@@ -18,6 +18,8 @@ func (s senders) For(c *campaigns.Campaign, asked string, to phone.Number) strin
 	return s(c, asked, to)
 }
 
+func (s senders) Foresee(c *campaigns.Campaign, to phone.Number) string { return s(c, "", to) }
+
 func TestTheSendersSayWhatATextComesFrom(t *testing.T) {
 	rdb := connect(t, startRedis(t))
 	p := &provider{}

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"deflectd/campaigns"
 	"deflectd/campaigns/guard"
 	"deflectd/campaigns/link"
+	"deflectd/campaigns/phone"
 )
 
 // codeTries is how many codes are made before it is given up: one that is taken
@@ -172,21 +174,21 @@ func newID() string { return strings.ToLower(rand.Text()) }
 // gateway shows is its own affair.
 func (o *Outbox) sender(r Request) string {
 	if r.External {
-		return firstOf(r.Originator, r.Campaign.Originator)
+		return cmp.Or(r.Originator, r.Campaign.Originator)
 	}
 	if o.opts.Senders != nil {
 		return o.opts.Senders.For(r.Campaign, r.Originator, r.To)
 	}
-	return firstOf(r.Originator, r.Campaign.Originator, o.opts.Originator)
+	return cmp.Or(r.Originator, r.Campaign.Originator, o.opts.Originator)
 }
 
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
+// foreseeSender is what a text of the campaign to a number would come from: nothing
+// is said of it.
+func (o *Outbox) foreseeSender(c *campaigns.Campaign, to phone.Number) string {
+	if o.opts.Senders != nil {
+		return o.opts.Senders.Foresee(c, to)
 	}
-	return ""
+	return cmp.Or(c.Originator, o.opts.Originator)
 }
 
 func badRecipient(e164 string) campaigns.Invalid {

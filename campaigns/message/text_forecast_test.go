@@ -130,6 +130,8 @@ func (d desks) For(_ *campaigns.Campaign, asked string, to phone.Number) string 
 	return d[""]
 }
 
+func (d desks) Foresee(c *campaigns.Campaign, to phone.Number) string { return d.For(c, "", to) }
+
 func TestForecastWarnsOfNamesThatDoNotArrive(t *testing.T) {
 	c := forecasted("{link}")
 	const pointer = "/originator"

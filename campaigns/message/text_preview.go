@@ -66,14 +66,14 @@ func usable(address string) bool {
 // previewSender is what the text would come from, somebody whose number is not
 // known being in the first country that may be texted.
 func (o *Outbox) previewSender(c *campaigns.Campaign, to *phone.Number) string {
-	r := Request{Campaign: c}
+	var number phone.Number
 	switch {
 	case to != nil:
-		r.To = *to
+		number = *to
 	case o.opts.Guards != nil:
 		if countries := o.opts.Guards.Countries(); len(countries) > 0 {
-			r.To.Region = countries[0]
+			number.Region = countries[0]
 		}
 	}
-	return o.sender(r)
+	return o.foreseeSender(c, number)
 }

@@ -155,10 +155,7 @@ func (w *warnings) sender(o *Outbox, c *campaigns.Campaign, countries []string) 
 	var where []string
 	name := ""
 	for _, country := range countries {
-		from := firstOf(c.Originator, o.opts.Originator)
-		if o.opts.Senders != nil {
-			from = o.opts.Senders.For(c, "", phone.Number{Region: country})
-		}
+		from := o.foreseeSender(c, phone.Number{Region: country})
 		if strings.ContainsFunc(from, unicode.IsLetter) && !sender.Names(country) {
 			name, where = from, append(where, country)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // scriptsRun is how many scripts a Redis has run.
@@ -40,7 +41,7 @@ func scriptsRun(t *testing.T, r *lab.Redis) (n int) {
 // any more to revoke it: it must come to nothing by itself.
 func TestWhatAFrozenRedisFindsTooLateIsNotMade(t *testing.T) {
 	r := ownRedis(t)
-	rdb := connectFor(t, r, 300*time.Millisecond)
+	rdb := labtest.Dial(t, r, 300*time.Millisecond)
 	p := &provider{}
 	o := newOutbox(t, rdb, p, func(o *Options) { o.Shutdown, o.StoreTimeout = 50*time.Millisecond, time.Second })
 	stop := running(t, o)

@@ -12,33 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func startList(t *testing.T) (l *List, r *lab.Redis, log *buffer) {
+func startList(t *testing.T) (l *List, r *lab.Redis, log *labtest.Log) {
 	t.Helper()
 	r, err := lab.StartRedis(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
-	log = &buffer{}
-	l = newList(dial(t, r), func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	log = new(labtest.Log)
+	l = newList(labtest.Dial(t, r, labtest.Patience), func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	return l, r, log
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"deflectd/campaigns"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 func TestANumberIsPutOnTheListAndTakenOff(t *testing.T) {
@@ -188,7 +189,7 @@ func TestNothingIsDoneWithoutTheSecretOrRedis(t *testing.T) {
 	r, err := lab.StartRedis(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
-	l = newList(dial(t, r))
+	l = newList(labtest.Dial(t, r, labtest.Patience))
 	require.NoError(t, r.Freeze())
 	t.Cleanup(func() { _ = r.Thaw() })
 	for name, err := range eachFails(t, l) {

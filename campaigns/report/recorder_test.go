@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,38 +16,21 @@ import (
 	"pgregory.net/rapid"
 
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // bench is a Recorder that runs on a real Redis.
 type bench struct {
 	*Recorder
 	t    *testing.T
-	log  *journal
+	log  *labtest.Log
 	stop func() error
-}
-
-// journal is a log that may be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 func newBench(t *testing.T, s *lab.Redis, change ...func(*Recorder)) *bench {
 	t.Helper()
-	rdb := client(s)
-	b := &bench{t: t, log: new(journal)}
+	rdb := labtest.Dial(t, s, 500*time.Millisecond)
+	b := &bench{t: t, log: new(labtest.Log)}
 	b.Recorder = NewRecorder(Options{
 		Redis: rdb, Retention: time.Hour,
 		Logger: slog.New(slog.NewTextHandler(b.log, nil)), Registerer: prometheus.NewRegistry(),
@@ -187,7 +169,7 @@ func TestSecondRecordOfAChannel(t *testing.T) {
 // The answer to a write may be lost: what is written again is counted once.
 func TestWrittenAgain(t *testing.T) {
 	s := startRedis(t)
-	rdb := client(s)
+	rdb := labtest.Dial(t, s, 500*time.Millisecond)
 	defer func() { _ = rdb.Close() }()
 	r := NewRecorder(Options{Redis: rdb, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	r.Record(call(1))

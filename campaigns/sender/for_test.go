@@ -113,6 +113,8 @@ func TestANameThatDoesNotArriveIsWarnedOfOnce(t *testing.T) {
 	var said bytes.Buffer
 	s := New(Options{Configured: "Acme", Logger: slog.New(slog.NewTextHandler(&said, nil))})
 	s.now.Store(s.build(stored{}))
+	require.Equal(t, "Acme", s.Foresee(nil, toUS))
+	require.Empty(t, said.String(), "nothing was sent")
 	for range 3 {
 		s.For(nil, "", toUS)
 		s.For(nil, "", toNL)

@@ -6,42 +6,24 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/message/messagebird"
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // server is the Redis of this package's tests.
 var server *lab.Redis
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
-
-type withRedis struct{ m *testing.M }
-
-func (w withRedis) Run() int {
-	dir, err := os.MkdirTemp("", "sender")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = lab.StartTestRedis(context.Background(), dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = server.Stop() }()
-	return w.m.Run()
-}
+func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
 // rig is what senders work with: real Redis, and the provider's stand-in over
 // HTTP.
@@ -50,22 +32,20 @@ type rig struct {
 	rdb      redis.UniversalClient
 	provider *lab.Provider
 	store    *campaigns.Store
-	logs     *logs
+	logs     labtest.Log // what the parts under test said
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1,
-		DialTimeout: 200 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
-	})
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 	require.NoError(t, server.Flush(t.Context()))
+	rdb := labtest.Dial(t, server, 2*time.Second) // there are tests that freeze it
 	provider, err := lab.StartProvider()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, provider.Stop()) })
-	return &rig{t: t, rdb: rdb, provider: provider, store: campaigns.NewStore(rdb), logs: &logs{}}
+	return &rig{t: t, rdb: rdb, provider: provider, store: campaigns.NewStore(rdb)}
 }
+
+func (r *rig) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&r.logs, nil)) }
 
 // numbers is the account at the stand-in, as one daemon speaks with it.
 func (r *rig) numbers() sender.Numbers {
@@ -80,7 +60,7 @@ func (r *rig) numbers() sender.Numbers {
 // daemon makes the senders of one daemon, which are not run.
 func (r *rig) daemon(change ...func(*sender.Options)) *sender.Senders {
 	o := sender.Options{
-		Redis: r.rdb, Numbers: r.numbers(), Campaigns: r.store, Refresh: 50 * time.Millisecond, Logger: r.logs.logger(),
+		Redis: r.rdb, Numbers: r.numbers(), Campaigns: r.store, Refresh: 50 * time.Millisecond, Logger: r.logger(),
 	}
 	for _, c := range change {
 		c(&o)
@@ -156,26 +136,6 @@ func eventually(t *testing.T, what func() bool) {
 	t.Helper()
 	require.Eventually(t, what, 10*time.Second, 10*time.Millisecond)
 }
-
-// logs is what the parts under test said.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // bought are the requests that rented a number.
 func (r *rig) bought() (n int) {

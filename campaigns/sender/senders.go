@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -70,11 +71,27 @@ func (s *Senders) Ready() bool { return s.now.Load().read }
 // was asked for, else the campaign's, else the configured one, else an obtained
 // number of the recipient's country, else any obtained one; "" where there is
 // none, where it was released, and until Ready. A name where names do not arrive
-// gives way to an obtained number.
+// gives way to an obtained number; where there is none to give way to, that is
+// logged, once for each name and country.
 func (s *Senders) For(c *campaigns.Campaign, asked string, to phone.Number) string {
+	from, arrives := s.choose(c, asked, to)
+	if !arrives {
+		s.warn(from, to.Region)
+	}
+	return from
+}
+
+// Foresee answers what For would, of a text that nobody sends: nothing is logged.
+func (s *Senders) Foresee(c *campaigns.Campaign, to phone.Number) string {
+	from, _ := s.choose(c, "", to)
+	return from
+}
+
+// choose is For, and says whether texts from there are known not to arrive.
+func (s *Senders) choose(c *campaigns.Campaign, asked string, to phone.Number) (from string, arrives bool) {
 	v := s.now.Load()
 	if !v.read {
-		return ""
+		return "", true
 	}
 	named := asked
 	if named == "" && c != nil {
@@ -82,20 +99,18 @@ func (s *Senders) For(c *campaigns.Campaign, asked string, to phone.Number) stri
 	}
 	switch {
 	case named != "" && v.isReleased(named):
-		return ""
+		return "", true
 	case named == "":
 		named = v.configured
 	}
 	if named == "" {
-		return v.number(to)
+		return v.number(to), true
 	}
 	if isName(named) && !Names(to.Region) {
-		if number := v.number(to); number != "" {
-			return number
-		}
-		s.warn(named, to.Region)
+		number := v.number(to)
+		return cmp.Or(number, named), number != ""
 	}
-	return named
+	return named, true
 }
 
 // Any tells whether there is a sender for campaigns that name none.

@@ -21,6 +21,7 @@ import (
 
 	"deflectd/config"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // atOnce is how many tests run at once: most of them wait for callers, who
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // inProcess is deflectd as a part of this test.
 type inProcess struct {
-	log  *journal
+	log  *labtest.Log
 	stop context.CancelFunc
 	done chan struct{}
 	err  error // of Run; set before done is closed
@@ -66,7 +67,7 @@ func (w *world) begin(t *testing.T) *inProcess {
 	t.Helper()
 	cfg, err := config.Load("", w.environ)
 	require.NoError(t, err)
-	d := &inProcess{log: &journal{}, done: make(chan struct{})}
+	d := &inProcess{log: new(labtest.Log), done: make(chan struct{})}
 	var ctx context.Context // not that of the test, which ends before its cleanup begins
 	ctx, d.stop = context.WithCancel(context.WithoutCancel(t.Context()))
 	listening := make(chan Addresses, 1)

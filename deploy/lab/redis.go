@@ -17,6 +17,9 @@ import (
 // startTime is how long a program may take to get ready.
 const startTime = 20 * time.Second
 
+// answerTime is how long a Redis that runs may take to answer, on a busy machine.
+const answerTime = 10 * time.Second
+
 // Redis is a redis-server of its own, or several that are one Cluster, on free
 // ports of loopback. Whatever is done to it is done to all of its nodes.
 type Redis struct {
@@ -172,12 +175,12 @@ func (n *redisNode) ready(ctx context.Context) error {
 // ask sends one command and returns the answer, which must be a string or a
 // number.
 func (n *redisNode) ask(ctx context.Context, command ...string) (string, error) {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", n.addr)
+	conn, err := (&net.Dialer{Timeout: answerTime}).DialContext(ctx, "tcp", n.addr)
 	if err != nil {
 		return "", fmt.Errorf("reach redis: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
 		return "", fmt.Errorf("ask redis: %w", err)
 	}
 	// An array of bulk strings (the Redis serialization protocol).

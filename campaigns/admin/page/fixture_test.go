@@ -1,16 +1,13 @@
 package page
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -20,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"deflectd/campaigns"
 	"deflectd/campaigns/admin"
@@ -32,83 +28,13 @@ import (
 	"deflectd/campaigns/report"
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(tests{m},
-		// The Redis client looks for a server that is gone once a second, and
-		// notices that it was closed only then.
-		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
-}
+// server is the Redis of this package's tests.
+var server *lab.Redis
 
-// tests stops the Redis that they share before it is looked whether something
-// still runs.
-type tests struct{ *testing.M }
-
-// Run implements goleak.TestingM.
-func (t tests) Run() int {
-	code := t.M.Run()
-	if shared.redis != nil {
-		if err := shared.redis.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-		_ = os.RemoveAll(shared.dir)
-	}
-	http.DefaultClient.CloseIdleConnections()
-	return code
-}
-
-// shared is the Redis of all tests of the package, emptied before each.
-var shared struct {
-	dir   string
-	redis *lab.Redis
-}
-
-func startRedis(t *testing.T) (*lab.Redis, redis.UniversalClient) {
-	t.Helper()
-	if shared.redis == nil {
-		dir, err := os.MkdirTemp("", "page")
-		require.NoError(t, err)
-		// It outlives the test that happened to need it first.
-		server, err := lab.StartTestRedis(context.WithoutCancel(t.Context()), dir)
-		require.NoError(t, err)
-		shared.dir, shared.redis = dir, server
-	}
-	rdb := dial(shared.redis, 10*time.Second) // a busy machine is no outage
-	flush := func(ctx context.Context, c redis.Cmdable) error { return c.FlushAll(ctx).Err() }
-	if cluster, ok := rdb.(*redis.ClusterClient); ok {
-		require.NoError(t, cluster.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error { return flush(ctx, c) }))
-	} else {
-		require.NoError(t, flush(t.Context(), rdb))
-	}
-	return shared.redis, rdb
-}
-
-func dial(server *lab.Redis, wait time.Duration) redis.UniversalClient {
-	return redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: wait, ReadTimeout: wait,
-	})
-}
-
-// journal is a log that may be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
+func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
 // fixture is the page and its API over real HTTP, on a real Redis, with the
 // sandbox as its provider. There are the tokens "admin", "editor" and "viewer",
@@ -121,7 +47,7 @@ type fixture struct {
 	server   *admin.Server
 	options  admin.Options
 	page     Options
-	log      *journal
+	log      *labtest.Log
 	registry *prometheus.Registry
 	outbox   *message.Outbox
 }
@@ -129,8 +55,8 @@ type fixture struct {
 // newFixture starts one; change adjusts what the API is made of.
 func newFixture(t *testing.T, change ...func(*admin.Options)) *fixture {
 	t.Helper()
-	server, rdb := startRedis(t)
-	f := &fixture{t: t, rdb: rdb, redis: server, log: new(journal), registry: prometheus.NewRegistry()}
+	rdb := labtest.Connect(t, server)
+	f := &fixture{t: t, rdb: rdb, redis: server, log: new(labtest.Log), registry: prometheus.NewRegistry()}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	runs := f.assemble(logger)
 	for _, c := range change {

@@ -80,7 +80,9 @@ func (v *view) previewOf(id string, e entries, to string) (shown previewShown, w
 		}
 	}
 	wrong = append(wrong, answer.Errors...)
-	shown.Wrong = e.notesOn(wrong)["text"]
+	if e != nil && strings.TrimSpace(strings.Join(e["text"], "")) != "" { // else nothing is wrong yet
+		shown.Wrong = e.notesOn(wrong)["text"]
+	}
 	return shown, wrong, warnings
 }
 

@@ -15,7 +15,8 @@ func TestPreviewFollowsWhatIsTyped(t *testing.T) {
 	p := b.post("/campaigns/new/preview", made("text", "Hello {link}")...).want(http.StatusOK)
 	p.shows("Hello https://txt.example.com/", "+14155550100", "GSM 7-bit", "1 segment,").lacks("<html")
 	b.post("/campaigns/new/preview", made("text", "Grüße 👍 {link}")...).want(http.StatusOK).shows("Unicode (UCS-2)").has(`data-note="text"`)
-	b.post("/campaigns/new/preview", made("text", "")...).want(http.StatusOK).shows("Write a text")
+	b.post("/campaigns/new/preview", made("text", "")...).want(http.StatusOK).shows("Write a text").lacks(`class="error"`)
+	b.post("/campaigns/new/preview", made("text", "{link}\x01")...).want(http.StatusOK).has(`<div class="error">`)
 	b.post("/campaigns/new/preview", made("text", "Hi {nobody} {link}")...).want(http.StatusOK).shows("{nobody}")
 	b.post("/campaigns/new/preview", made("to", "<b>no number")...).want(http.StatusOK).has("data-to-error").lacks("<b>no number")
 	b.post("/campaigns/new/preview", made("text", "<script>alert(1)</script>{link}", "interaction.url", "javascript:alert(1)")...).

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
+	"deflectd/deploy/lab/labtest"
 )
 
 // cookies are those the browser has.
@@ -279,7 +280,7 @@ func TestWhatIsAskedAboutAfterASession(t *testing.T) {
 
 func TestRedisAwayIsSaid(t *testing.T) {
 	f := newFixture(t)
-	hasty := dial(f.redis, 2*time.Second)
+	hasty := labtest.Dial(t, f.redis, 2*time.Second)
 	defer func() { require.NoError(t, hasty.Close()) }()
 	b := f.browser("admin")
 	cookie := b.cookies()[0]
