@@ -10,7 +10,7 @@ type Campaign struct {
 	ID      string `json:"id" doc:"A short name, also in metrics and addresses; it never changes."`
 	Name    string `json:"name,omitempty" doc:"For people."`
 	Enabled *bool  `json:"enabled,omitempty" doc:"Whether its calls are answered; true where it is left out."`
-	Kind    string `json:"kind,omitempty" doc:"What the text is: service answers what the caller asked for."`
+	Kind    string `json:"kind,omitempty" doc:"What the text is: service answers what the caller asked for, which it is where it is left out; marketing advertises, and goes out at the hours for that alone (limits.marketing_hours)."`
 	// DNIS are the dialled numbers it answers: E.164, a short number of up to
 	// seven digits as dialled, a prefix ending in "*", or "*" alone.
 	DNIS        []string    `json:"dnis" doc:"The dialled numbers it answers: E.164 or national, a short number as dialled, a prefix ending in *, or * for all others."`

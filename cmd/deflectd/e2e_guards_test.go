@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,13 +27,14 @@ func TestGuards(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{environ: []string{
 		"DEFLECTD_LIMITS_COOLDOWN=1h", "DEFLECTD_LIMITS_PER_CALLER_PER_DAY=2", "DEFLECTD_NUMBERS_COUNTRIES=US,GB",
+		"DEFLECTD_LIMITS_MARKETING_HOURS=" + hoursWithout(t, "Europe/London"),
 	}})
 	d := w.serve(t)
 	t.Run("all", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *world){
 			"cooldown": testCooldown, "cap of the caller": testCallerCap, "cap of the campaign": testCampaignCap,
 			"landline": testLandline, "opted out by a key": testKeypressOptOut, "opted out by a text": testStop,
-			"suppressed": testSuppressed, "forgotten": testForgotten,
+			"suppressed": testSuppressed, "forgotten": testForgotten, "outside of the hours": testOutsideHours,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -102,6 +104,21 @@ func testLandline(t *testing.T, w *world) {
 	w.passes(t, c, "+442079460123", report.NotMobile)
 	anyLine := w.calmed(t, func(c *campaigns.Campaign) { c.LineTypes = []string{"mobile", "fixed"} })
 	w.deflects(t, anyLine, "+442079460124")
+}
+
+// hoursWithout is a part of the day that it is hours away from in a time zone.
+func hoursWithout(t *testing.T, zone string) string {
+	t.Helper()
+	at, err := time.LoadLocation(zone)
+	require.NoError(t, err)
+	from := (time.Now().In(at).Hour() + 11) % 24
+	return fmt.Sprintf("%02d:00-%02d:59", from, from)
+}
+
+func testOutsideHours(t *testing.T, w *world) {
+	c := w.calmed(t, func(c *campaigns.Campaign) { c.Kind = campaigns.KindMarketing })
+	w.passes(t, c, "+447400123456", report.OutsideHours)
+	w.deflects(t, w.calmed(t), "+447400123456") // what was asked for is sent at any hour
 }
 
 func testKeypressOptOut(t *testing.T, w *world) {

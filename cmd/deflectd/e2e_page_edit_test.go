@@ -61,8 +61,13 @@ func storyConflict(t *testing.T, b *browsers) {
 
 	// Whoever leaves with something unsaved is asked.
 	one.fill("Name", "Not saved")
-	one.follow("link", "SMS Management")
+	one.Refuse(true)
+	one.click("link", "SMS Management")
+	one.holds("Name", "Not saved")
 	require.Equal(t, []string{"beforeunload: "}, one.Dialogs())
+	one.Refuse(false)
+	one.follow("link", "SMS Management")
+	require.Equal(t, []string{"beforeunload: ", "beforeunload: "}, one.Dialogs())
 	one.see("Billing")
 	one.gone("Not saved")
 	require.Empty(t, two.Dialogs())

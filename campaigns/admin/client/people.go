@@ -70,10 +70,3 @@ func (c *Client) RemoveOptOut(ctx context.Context, number, why string) error {
 		doing: "remove an opt-out", method: http.MethodDelete, path: path("opt-outs", number), query: query("reason", why),
 	}, nil)
 }
-
-// Forget forgets a person; 404 is no answer of it.
-func (c *Client) Forget(ctx context.Context, number string) (admin.Forgotten, error) {
-	var f admin.Forgotten
-	err := c.ask(ctx, call{doing: "forget a person", method: http.MethodDelete, path: path("people", number)}, &f)
-	return f, err
-}

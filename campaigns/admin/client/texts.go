@@ -77,13 +77,6 @@ func (c *Client) Calls(ctx context.Context, q CallQuery) (List[report.Call], err
 	return found, err
 }
 
-// Call reads one call and its steps.
-func (c *Client) Call(ctx context.Context, id string) (report.Call, error) {
-	var found report.Call
-	err := c.ask(ctx, call{doing: "read a call", method: http.MethodGet, path: path("calls", id)}, &found)
-	return found, err
-}
-
 // Decide says what would become of a call, and why, step by step. Nothing is
 // sent, counted or recorded.
 func (c *Client) Decide(ctx context.Context, q report.Question) (report.Decision, error) {

@@ -191,9 +191,16 @@ func TestDialogs(t *testing.T) {
 	_, err := p.Go(s.URL + "/guard")
 	require.NoError(t, err)
 	require.NoError(t, p.Fill("Text", "typed"))
+	p.Refuse(true)
+	_, err = p.Go(s.URL)
+	require.Error(t, err, "the person stays")
+	field, err := p.Control("textbox", "Text")
+	require.NoError(t, err)
+	require.Equal(t, "typed", field.Value)
+	p.Refuse(false)
 	_, err = p.Go(s.URL)
 	require.NoError(t, err)
-	require.Equal(t, []string{"beforeunload: "}, p.Dialogs())
+	require.Equal(t, []string{"beforeunload: ", "beforeunload: "}, p.Dialogs())
 }
 
 // Everything that no page of ours may do is heard, and nothing gets out.
