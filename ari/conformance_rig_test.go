@@ -22,7 +22,7 @@ import (
 
 // patience bounds every wait of a scenario. Nothing comes near it unless
 // something is wrong.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A switchboard is an Asterisk and a way to call it: all that differs between
 // the simulated and the real one.

@@ -27,7 +27,7 @@ func newClient(t *testing.T, o Options) *Client {
 func run(t *testing.T, c *Client) (stop func()) {
 	t.Helper()
 	stop = start(t, c)
-	require.Eventually(t, c.Up, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, c.Up, time.Minute, 5*time.Millisecond)
 	return stop
 }
 
@@ -50,7 +50,7 @@ func next[E arilib.Event](t *testing.T, ch *Channel) E {
 		require.True(t, ok, "events are over (%v), want %T", ch.Err(), none)
 		require.IsType(t, none, e)
 		return e.(E)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(t, "no event", "want %T", none)
 	}
 	return none
@@ -61,7 +61,7 @@ func over(t *testing.T, ch *Channel) error {
 	select {
 	case e, ok := <-ch.Events():
 		require.False(t, ok, "unexpected event %T", e)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(t, "events go on")
 	}
 	return ch.Err()
@@ -84,7 +84,7 @@ func receive[T any](t *testing.T, from <-chan T) (got T) {
 	t.Helper()
 	select {
 	case got = <-from:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(t, "nothing came", "want %T", got)
 	}
 	return got
@@ -93,5 +93,5 @@ func receive[T any](t *testing.T, from <-chan T) (got T) {
 // eventually waits for something that other goroutines do.
 func eventually(t *testing.T, what func() bool, why string) {
 	t.Helper()
-	require.Eventually(t, what, 30*time.Second, time.Millisecond, why)
+	require.Eventually(t, what, time.Minute, time.Millisecond, why)
 }

@@ -138,12 +138,12 @@ func TestRealCall(t *testing.T) {
 		require.NoError(t, ch.Continue(ctx))
 		next[*arilib.StasisEnd](t, ch)
 		require.NoError(t, over(t, ch))
-		require.Eventually(t, letGoStatus(t, c, channel), 10*time.Second, time.Millisecond)
+		require.Eventually(t, letGoStatus(t, c, channel), time.Minute, time.Millisecond)
 		require.Equal(t, "agents,100,1", variable(t, c, channel, "DEFLECTD_TRANSFER"))
 		require.ErrorIs(t, ch.Answer(ctx), ErrGone, "in the dialplan")
 		require.ErrorIs(t, ch.Continue(ctx), ErrGone)
 		require.NoError(t, ch.Hangup(ctx), "hanging up works anywhere")
-		require.Eventually(t, func() bool { return isGone(ch.Hangup(ctx)) }, 2*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return isGone(ch.Hangup(ctx)) }, time.Minute, 10*time.Millisecond)
 		_, err = ch.Variable(ctx, "NEVER_SET")
 		require.ErrorIs(t, err, ErrGone)
 		require.ErrorIs(t, ch.Set(ctx, []string{"A", "B"}, []string{"", ""}), ErrGone)
@@ -223,12 +223,12 @@ func TestRealLeftovers(t *testing.T) {
 	c := newClient(t, o)
 	run(t, c)
 	channel, _ := place(t, c, "try")
-	require.Eventually(t, letGoStatus(t, c, channel), 3*time.Second, 10*time.Millisecond)
+	require.Eventually(t, letGoStatus(t, c, channel), time.Minute, 10*time.Millisecond)
 	require.Empty(t, variable(t, c, channel, "DEFLECTD_OUTCOME"))
 
 	panics.Store(true)
 	channel, _ = place(t, c, "try")
-	require.Eventually(t, letGoStatus(t, c, channel), 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, letGoStatus(t, c, channel), time.Minute, 10*time.Millisecond)
 	require.Equal(t, "failed", variable(t, c, channel, "DEFLECTD_OUTCOME"))
 	require.Equal(t, "internal", variable(t, c, channel, "DEFLECTD_REASON"))
 	require.InDelta(t, 2, testutil.ToFloat64(c.m.leftovers), 0)
@@ -251,7 +251,7 @@ func TestRealWithoutArray(t *testing.T) {
 	require.NoError(t, ch.Set(t.Context(), []string{"B"}, []string{"2"}))
 	require.Equal(t, "2", variable(t, c, channel, "B"))
 	require.NoError(t, ch.Continue(t.Context()))
-	require.Eventually(t, letGoStatus(t, c, channel), 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, letGoStatus(t, c, channel), time.Minute, 10*time.Millisecond)
 }
 
 // A client that takes an application over finds the calls of the one before,
@@ -296,7 +296,7 @@ func TestRealOrphans(t *testing.T) {
 			Extension: "100", CallerNumber: "+14155550123", RDNIS: "+14155550999",
 			Presentation: "allowed_not_screened", Created: o.Created,
 		}, o)
-		require.Eventually(t, letGoStatus(t, second, o.Channel), 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, letGoStatus(t, second, o.Channel), time.Minute, 10*time.Millisecond)
 		require.Equal(t, "orphaned", variable(t, second, o.Channel, "DEFLECTD_REASON"))
 	}
 	require.Less(t, unasked, n/2)
@@ -306,7 +306,7 @@ func TestRealOrphans(t *testing.T) {
 		require.ErrorIs(t, drainEvents(ch), ErrSwitchLost)
 	}
 	stop()
-	require.Eventually(t, first.Up, 10*time.Second, 10*time.Millisecond, "the other has gone")
+	require.Eventually(t, first.Up, time.Minute, 10*time.Millisecond, "the other has gone")
 	require.Empty(t, orphans)
 }
 
@@ -328,7 +328,7 @@ func TestRealRestart(t *testing.T) {
 	require.NoError(t, a.Kill())
 	require.NoError(t, a.Restart(t.Context()))
 	require.ErrorIs(t, drainEvents(ch), ErrSwitchLost)
-	require.Eventually(t, c.Up, 6*time.Second, 10*time.Millisecond)
+	require.Eventually(t, c.Up, time.Minute, 10*time.Millisecond)
 	require.InDelta(t, 1, testutil.ToFloat64(c.m.reconnects), 0)
 	place(t, c, "try")
 	require.NoError(t, receive(t, calls).Continue(t.Context()))
@@ -350,7 +350,7 @@ func TestRealStop(t *testing.T) {
 	c := newClient(t, o)
 	stop := run(t, c)
 	channel, _ := place(t, c, "try")
-	require.Eventually(t, func() bool { return c.call(channel) != nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.call(channel) != nil }, time.Minute, time.Millisecond)
 	began := time.Now()
 	stop()
 	<-stopping
@@ -360,5 +360,5 @@ func TestRealStop(t *testing.T) {
 
 	// Now nobody is there: the dialplan goes on at once.
 	channel, _ = place(t, c, "try")
-	require.Eventually(t, func() bool { return variable(t, c, channel, "LET_GO") == "FAILED" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return variable(t, c, channel, "LET_GO") == "FAILED" }, time.Minute, time.Millisecond)
 }

@@ -142,6 +142,6 @@ func TestReplacedLetsGo(t *testing.T) {
 	run(t, c)
 	f.come("one")
 	f.send(`{"type":"ApplicationReplaced","application":"deflectd"}`)
-	require.Eventually(t, func() bool { return f.inDialplan("one") }, 6*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.inDialplan("one") }, time.Minute, 10*time.Millisecond)
 	require.False(t, c.Up())
 }

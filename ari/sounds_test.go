@@ -124,7 +124,7 @@ func TestASoundThatIsNotKnownOf(t *testing.T) {
 }
 
 // patience bounds what a test waits for.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // What is remembered is bounded, whatever names are asked for.
 func TestSoundsRememberSoMuch(t *testing.T) {

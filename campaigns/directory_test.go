@@ -41,7 +41,7 @@ func run(t *testing.T, rdb redis.UniversalClient, o DirectoryOptions) *Directory
 
 func eventually(t *testing.T, what func() bool) {
 	t.Helper()
-	require.Eventually(t, what, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, what, time.Minute, 5*time.Millisecond)
 }
 
 // found is the id of the campaign that answers a number, or "".

@@ -141,10 +141,7 @@ type setup struct {
 func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	t.Helper()
 	server := servers.take(t)
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: server.Addrs, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
-	})
+	rdb := labtest.Dial(t, server, labtest.Patience)
 	f := &fixture{t: t, redis: server, log: new(labtest.Log), registry: prometheus.NewRegistry(), health: Health{Status: Ready}, rdb: rdb}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	f.shop = &shop{window: []sender.Available{{Number: numberToLet, Country: "US", Features: []string{"sms", "voice"}, Type: "mobile"}}}
@@ -156,7 +153,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	store := campaigns.NewStore(rdb)
 	optouts := optout.New(optout.Options{Redis: rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry()})
 	guards, err := guard.New(guard.Options{
-		Redis: rdb, Policy: with.policy, Own: f.own.has, Secret: secret, Timeout: 5 * time.Second,
+		Redis: rdb, Policy: with.policy, Own: f.own.has, Secret: secret, Timeout: labtest.Patience,
 		Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
@@ -166,7 +163,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	})
 	f.outbox, err = message.NewOutbox(message.Options{
 		Redis: rdb, Provider: taker{}, PublicURL: "https://txt.example.com",
-		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret,
+		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret, StoreTimeout: labtest.Patience,
 		Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
@@ -189,7 +186,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 			{Name: "writer", Role: RoleEditor, Match: func(s string) bool { return s == "write" }},
 		},
 		Health:   func(context.Context) Health { return f.health },
-		Timeout:  5 * time.Second,
+		Timeout:  2 * labtest.Patience,
 		Logger:   logger,
 		Gatherer: f.registry, Registerer: f.registry,
 	}
@@ -212,7 +209,7 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		http.DefaultClient.CloseIdleConnections()
 		patient.CloseIdleConnections()
 	})
-	require.Eventually(t, senders.Ready, 10*time.Second, time.Millisecond)
+	require.Eventually(t, senders.Ready, time.Minute, time.Millisecond)
 	return f
 }
 

@@ -28,7 +28,7 @@ func TestMessages(t *testing.T) {
 	require.Contains(t, m.Text, "https://txt.example.com/")
 	require.Eventually(t, func() bool {
 		return read[message.Message](f.do("GET", "/v1/messages/"+m.ID, "").want(200)).State == message.Accepted
-	}, 5*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.NotEmpty(t, read[message.Message](f.do("GET", "/v1/messages/"+m.ID, "")).History)
 
 	key := "Idempotency-Key: abc"
@@ -157,7 +157,7 @@ func TestCalls(t *testing.T) {
 	type calls = List[report.Call]
 	require.Eventually(t, func() bool {
 		return len(read[calls](f.do("GET", callsPath, "").want(200)).Items) == 3
-	}, 5*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	for query, want := range map[string]string{
 		"":                                    "third second first",
 		"?limit=2":                            "third second",

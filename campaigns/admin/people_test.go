@@ -110,5 +110,5 @@ func (f *fixture) awaitCall(id string) {
 	require.Eventually(f.t, func() bool {
 		_, err := f.options.Recorder.Get(f.t.Context(), id)
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }

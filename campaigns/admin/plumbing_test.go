@@ -180,7 +180,7 @@ func TestRedisAway(t *testing.T) {
 	require.NoError(t, f.redis.Freeze())
 	away()
 	require.NoError(t, f.redis.Thaw())
-	require.Eventually(t, func() bool { return f.do("GET", campaignsPath, "").code == 200 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return f.do("GET", campaignsPath, "").code == 200 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, f.redis.Kill())
 	away()
 	f.do("GET", "/healthz", "").want(200)

@@ -33,7 +33,8 @@ type Problem struct {
 	// Campaigns are those that would stop, where that must be confirmed.
 	Campaigns []string `json:"campaigns,omitempty" doc:"The campaigns it is about."`
 
-	headers http.Header
+	// Headers are those of the answer that say more of it, such as Retry-After.
+	Headers http.Header `json:"-"`
 }
 
 // Detail is one thing that is wrong with a request, and where.
@@ -65,10 +66,10 @@ func inHeader(name, detail string) Detail { return Detail{Header: name, Detail: 
 
 // with adds a header to the answer.
 func (p *Problem) with(name, value string) *Problem {
-	if p.headers == nil {
-		p.headers = http.Header{}
+	if p.Headers == nil {
+		p.Headers = http.Header{}
 	}
-	p.headers.Set(name, value)
+	p.Headers.Set(name, value)
 	return p
 }
 
@@ -85,13 +86,13 @@ func (p *Problem) Error() string { return p.Detail }
 func (p *Problem) GetStatus() int { return p.Status }
 
 // GetHeaders are headers of the answer.
-func (p *Problem) GetHeaders() http.Header { return p.headers }
+func (p *Problem) GetHeaders() http.Header { return p.Headers }
 
 // ContentType is the media type of the answer.
 func (p *Problem) ContentType(string) string { return problemType }
 
 func (p *Problem) write(w http.ResponseWriter) {
-	for name, values := range p.headers {
+	for name, values := range p.Headers {
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Type", problemType)

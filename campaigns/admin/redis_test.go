@@ -84,7 +84,7 @@ func (f *fixture) settled() (all map[string]string) {
 			}
 		}
 		return true
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return all
 }
 

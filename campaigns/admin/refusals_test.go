@@ -106,7 +106,7 @@ func (f *fixture) texted(body string) message.Message {
 	m := read[message.Message](f.do("POST", sendBilling, body).want(http.StatusAccepted))
 	require.Eventually(f.t, func() bool {
 		return read[message.Message](f.do("GET", messagesPath+"/"+m.ID, "").want(200)).State == message.Accepted
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return m
 }
 
@@ -156,7 +156,7 @@ func TestEveryReasonIsTold(t *testing.T) {
 		require.Equal(t, string(reason), p.Reason)
 		require.NotEqual(t, unknownRefusal, p.Detail)
 		if p.Status == http.StatusConflict {
-			require.Equal(t, "2", p.headers.Get("Retry-After"))
+			require.Equal(t, "2", p.Headers.Get("Retry-After"))
 		} else {
 			require.Equal(t, "/to", *p.Errors[0].Pointer)
 		}

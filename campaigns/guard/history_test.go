@@ -238,7 +238,7 @@ func TestASuppressionEndsByItselfOrByHand(t *testing.T) {
 	assert.False(t, was)
 
 	suppress(t, g, us(1), 20*time.Millisecond)
-	require.Eventually(t, func() bool { return !refused() }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return !refused() }, time.Minute, 5*time.Millisecond)
 }
 
 // counter counts the round trips.
@@ -304,7 +304,7 @@ func TestACheckEndsWithItsTimeWhenRedisHangs(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := first(g)(t.Context(), campaign("a", nil), us(1), 1)
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 
 	require.NoError(t, r.Kill())
 	_, err = g.Check(t.Context(), campaign("a", nil), us(1), 1)
@@ -344,28 +344,11 @@ func TestNoTwoTextsSlipThroughALimitTogether(t *testing.T) {
 func TestARepeatedCheckCountsOneCall(t *testing.T) {
 	rdb := connect(t)
 	g := newGuards(t, rdb, Policy{SurgeCalls: 2})
-	rdb.AddHook(twice{})
+	rdb.AddHook(labtest.Twice{})
 	r, err := g.Check(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)
 	assert.True(t, r.None())
 	r, err = g.Check(t.Context(), campaign("a", nil), us(1), 1)
 	require.NoError(t, err)
 	assert.Equal(t, ANIUntrusted, r.Reason)
-}
-
-// twice does everything twice.
-type twice struct{}
-
-func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		_ = next(ctx, cmd)
-		cmd.SetErr(nil)
-		return next(ctx, cmd)
-	}
-}
-
-func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }

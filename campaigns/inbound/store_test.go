@@ -23,7 +23,7 @@ func TestStoreAway(t *testing.T) {
 		t.Helper()
 		require.Eventually(t, func() bool {
 			return b.Receive(context.WithoutCancel(t.Context()), m) == nil
-		}, 20*time.Second, 20*time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 	}
 
 	require.NoError(t, r.Freeze())

@@ -28,7 +28,7 @@ func TestADeadWorkersTextsAreTakenUp(t *testing.T) {
 	a := newOutbox(t, rdb, dead, func(o *Options) { o.Workers = 1 })
 	sending, err := a.Send(t.Context(), request())
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(dead.texts()) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(dead.texts()) == 1 }, time.Minute, time.Millisecond)
 	queued, err := a.Send(t.Context(), request()) // waits for the only slot
 	require.NoError(t, err)
 	leaseIsOver(t, rdb, sending.Message().ID, queued.Message().ID)
@@ -75,7 +75,7 @@ func TestALivingWorkerKeepsItsTexts(t *testing.T) {
 		require.Len(t, entries, len(all))
 		return entries[0].Score
 	}
-	require.Eventually(t, func() bool { return len(slow.texts()) == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return len(slow.texts()) == 1 }, time.Minute, time.Millisecond)
 	for range 2 { // their leases are extended, and again
 		last := due()
 		require.Eventually(t, func() bool { return due() > last }, a.opts.Lease, 50*time.Millisecond)
@@ -99,14 +99,14 @@ func TestStoppingFinishesWhatIsInFlight(t *testing.T) {
 	stop := running(t, a)
 	first, err := a.Send(t.Context(), request())
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, time.Minute, time.Millisecond)
 	second, err := a.Send(t.Context(), request()) // waits for the only slot
 	require.NoError(t, err)
 	var finishing sync.WaitGroup
 	finishing.Go(stop)
 	assert.Eventually(t, func() bool {
 		return rdb.HGet(t.Context(), messageKey(second.Message().ID), "holder").Val() == ""
-	}, patience, time.Millisecond, "it is given back, while the first is in flight")
+	}, time.Minute, time.Millisecond, "it is given back, while the first is in flight")
 	close(release)
 	finishing.Wait()
 	assert.Equal(t, []State{Sending, Accepted}, states(t, first))
@@ -251,7 +251,7 @@ func throughFaults(t *testing.T, o *Outbox) {
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
 	id := pending.Message().ID
-	require.Eventually(t, func() bool { m, err := o.Get(t.Context(), id); return err == nil && len(m.History) > 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { m, err := o.Get(t.Context(), id); return err == nil && len(m.History) > 2 }, time.Minute, time.Millisecond)
 	for range 2 {
 		if _, err = o.Cancel(t.Context(), id); err == nil {
 			break
@@ -271,7 +271,7 @@ func throughFaults(t *testing.T, o *Outbox) {
 	require.NoError(t, err)
 	assert.Empty(t, wants(t, o, id, Cancelled).To)
 	assert.Zero(t, o.rdb.Exists(t.Context(), numberKey("+14155550132")).Val())
-	assert.Eventually(t, func() bool { return o.rdb.ZCard(t.Context(), outboxKey).Val() == 0 }, 10*time.Second, 5*time.Millisecond)
+	assert.Eventually(t, func() bool { return o.rdb.ZCard(t.Context(), outboxKey).Val() == 0 }, time.Minute, 5*time.Millisecond)
 	assert.Zero(t, o.rdb.ZCard(t.Context(), queuedKey).Val())
 }
 
@@ -292,12 +292,12 @@ func TestRedisAwayOrFrozenMeansNoText(t *testing.T) {
 	require.NoError(t, r.Thaw())
 	// What was written to the frozen Redis is run now, or is too late; it must
 	// not be sent.
-	require.Eventually(t, func() bool { return len(o.standing()) == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(o.standing()) == 0 }, time.Minute, 10*time.Millisecond)
 	var found []Message
 	require.Eventually(t, func() bool {
 		found, _, err = o.Search(t.Context(), Query{})
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	for _, m := range found {
 		assert.Contains(t, []State{Accepted, Cancelled}, m.State)
 	}
@@ -343,7 +343,7 @@ func TestRedisRestartedLosesAndDoublesNothing(t *testing.T) {
 			var err error
 			m, err = o.Get(t.Context(), id)
 			return err == nil && m.State.settled()
-		}, 20*time.Second, 10*time.Millisecond, id)
+		}, time.Minute, 10*time.Millisecond, id)
 		states[m.State]++
 		assert.LessOrEqual(t, p.count(id), 1)
 		if m.State == Accepted {
@@ -367,6 +367,6 @@ func TestRedisFailingIsNotTheProvidersFault(t *testing.T) {
 	}})
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return rdb.HGet(t.Context(), messageKey(pending.Message().ID), "holder").Val() == "" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return rdb.HGet(t.Context(), messageKey(pending.Message().ID), "holder").Val() == "" }, time.Minute, time.Millisecond)
 	assert.True(t, o.ProviderUp())
 }

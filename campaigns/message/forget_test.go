@@ -65,7 +65,7 @@ func TestForget(t *testing.T) {
 	p2, err := o.Send(t.Context(), other)
 	require.NoError(t, err)
 
-	require.Eventually(t, func() bool { return len(p.texts()) == 6 }, patience, time.Millisecond, "three are with the provider")
+	require.Eventually(t, func() bool { return len(p.texts()) == 6 }, time.Minute, time.Millisecond, "three are with the provider")
 
 	for i := range 3 {
 		n, err := o.Forget(t.Context(), caller)

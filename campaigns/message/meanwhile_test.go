@@ -163,7 +163,7 @@ func TestAnOptOutThatIsNotWrittenYetHolds(t *testing.T) {
 			_, err = o.Send(t.Context(), request())
 			assert.Equal(t, guard.Refusal{Reason: guard.OptedOut}, refusal(t, err), "and it does not count")
 			require.NoError(t, o.Reply(t.Context(), answer()))
-			require.Eventually(t, func() bool { return len(p.texts()) == 1 }, patience, time.Millisecond, "a reply goes out")
+			require.Eventually(t, func() bool { return len(p.texts()) == 1 }, time.Minute, time.Millisecond, "a reply goes out")
 		})
 	}
 }

@@ -105,7 +105,7 @@ func TestMarketingThatIsQueuedWaitsForItsHours(t *testing.T) {
 			}
 			due = rdb.ZScore(t.Context(), key, id).Val()
 			return rdb.HGet(t.Context(), messageKey(id), "holder").Val() == "" && due > float64(time.Now().Add(10*time.Minute).UnixMilli())
-		}, patience, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 		m := wants(t, b, id, Queued)
 		assert.InDelta(t, m.Expires.UnixMilli(), due, 0, "they begin after it has expired")
 	}

@@ -60,7 +60,7 @@ func sends(t testing.TB, o *Outbox) {
 		}
 		seen := states(t, pending)
 		return seen[len(seen)-1] == Accepted
-	}, 2*patience, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // provider is a scripted one that keeps what it was given.
@@ -194,14 +194,14 @@ func wants(t testing.TB, o *Outbox, id string, s State) Message {
 		var err error
 		m, err = o.Get(context.WithoutCancel(t.Context()), id)
 		return err == nil && m.State == s
-	}, 10*time.Second, 5*time.Millisecond, "message never got %s, it is %+v", s, m)
+	}, time.Minute, 5*time.Millisecond, "message never got %s, it is %+v", s, m)
 	return m
 }
 
 // states reads all changes of a pending message until it has settled.
 func states(t testing.TB, p *Pending) (seen []State) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case s, ok := <-p.States():

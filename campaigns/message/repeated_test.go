@@ -108,7 +108,7 @@ func TestAScriptThatRunsTwiceIsCountedOnce(t *testing.T) {
 				counted += testutil.ToFloat64(o.metrics.messages.WithLabelValues("billing", string(s)))
 			}
 			return counted == count[s]
-		}, 10*time.Second, time.Millisecond, "%s: %v times", s, count[s])
+		}, time.Minute, time.Millisecond, "%s: %v times", s, count[s])
 	}
 	assert.InDelta(t, 2, testutil.ToFloat64(o.metrics.reports.WithLabelValues("changed")), 0)
 	assert.InDelta(t, 2, testutil.ToFloat64(o.metrics.reports.WithLabelValues("stale")), 0)

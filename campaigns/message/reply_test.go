@@ -125,7 +125,7 @@ func TestRepliesCount(t *testing.T) {
 			require.Eventually(t, func() bool {
 				found, _, err := o.Search(t.Context(), Query{To: caller, State: Failed})
 				return err == nil && len(found) == 1
-			}, patience, time.Millisecond)
+			}, time.Minute, time.Millisecond)
 			p.say(nil)
 			require.NoError(t, reply(true))
 			require.NoError(t, reply(false))
@@ -136,7 +136,7 @@ func TestRepliesCount(t *testing.T) {
 			pending, err := o.Send(t.Context(), request())
 			assert.Nil(t, pending)
 			assert.Equal(t, limit, refusal(t, err).Limit)
-			require.Eventually(t, func() bool { return len(p.texts()) == 4 }, patience, time.Millisecond)
+			require.Eventually(t, func() bool { return len(p.texts()) == 4 }, time.Minute, time.Millisecond)
 		})
 	}
 }

@@ -66,7 +66,7 @@ func TestWhatAFrozenRedisFindsTooLateIsNotMade(t *testing.T) {
 	require.NoError(t, r.Thaw())
 
 	other := newOutbox(t, connect(t, r), p)
-	require.Eventually(t, func() bool { return scriptsRun(t, r) >= run+1 }, 10*time.Second, 5*time.Millisecond, "Redis has run at least one")
+	require.Eventually(t, func() bool { return scriptsRun(t, r) >= run+1 }, time.Minute, 5*time.Millisecond, "Redis has run at least one")
 	running(t, other)
 	time.Sleep(300 * time.Millisecond)
 	after, err := r.Keys(t.Context(), "*")
@@ -93,11 +93,11 @@ func TestRedisClockIsFollowed(t *testing.T) {
 			require.NoError(t, err)
 			states(t, pending)
 			return false
-		}, 10*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 	}
 	o.clock.learn(time.Now().Add(-time.Hour).UnixMilli())
 	running(t, o)
-	assert.Eventually(t, func() bool { return time.Now().UnixMilli()-o.clock.at(time.Now()) < 200 }, 20*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return time.Now().UnixMilli()-o.clock.at(time.Now()) < 200 }, time.Minute, time.Millisecond)
 }
 
 // A text was made in time, but the answer is lost, and Redis is not heard of
@@ -128,7 +128,7 @@ func TestATextNobodyKnowsOfIsRevoked(t *testing.T) {
 	m := wants(t, o, found[0].ID, Cancelled)
 	assert.Equal(t, "store_down", m.Reason)
 	assert.Empty(t, p.texts())
-	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, 10*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, time.Minute, time.Millisecond)
 }
 
 // Redis does not answer who withdraws a text: it is withdrawn when it does
@@ -155,7 +155,7 @@ func TestAWithdrawalIsNotForgotten(t *testing.T) {
 		require.Eventually(t, func() bool {
 			m, err := o.Get(t.Context(), pending.Message().ID)
 			return err == nil && m.State == Queued && m.Attempts > 0
-		}, 10*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 	}
 	away.Store(true)
 	for _, pending := range all {
@@ -168,7 +168,7 @@ func TestAWithdrawalIsNotForgotten(t *testing.T) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		return len(o.flights) == 0
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	tries := len(p.texts())
 	time.Sleep(700 * time.Millisecond)
 	assert.Len(t, p.texts(), tries, "they are due again, and not tried")
@@ -178,7 +178,7 @@ func TestAWithdrawalIsNotForgotten(t *testing.T) {
 		seen := states(t, pending)
 		assert.Equal(t, Cancelled, seen[len(seen)-1])
 	}
-	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, 10*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return len(o.standing()) == 0 }, time.Minute, time.Millisecond)
 
 	// The end of the outbox does not wait for it for ever.
 	pending, err := o.Send(t.Context(), request())
@@ -215,7 +215,7 @@ func TestWhatIsNotWantedIsNotGivenBack(t *testing.T) {
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
 	sees(t, pending, Sending)
-	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, patience, time.Millisecond, "it is with the provider")
+	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, time.Minute, time.Millisecond, "it is with the provider")
 	_, err = o.Cancel(t.Context(), pending.Message().ID)
 	require.ErrorIs(t, err, ErrStore)
 	hand(t, answer, error(&SendError{Verdict: NotProcessed, Reason: "unavailable"}))

@@ -52,7 +52,7 @@ func TestWhatCannotBeWrittenNowIsWrittenLater(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, _, err := l.List(t.Context(), Query{})
 		return err == nil && len(found) == 2
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	assert.NotContains(t, log.String(), number(1)[1:])
 }
 
@@ -69,7 +69,7 @@ func TestWhatWaitsIsKnown(t *testing.T) {
 	require.Eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("cannot be written yet")) },
 		10*time.Second, 5*time.Millisecond)
 	require.NoError(t, r.Restart(t.Context()))
-	require.Eventually(t, func() bool { return !l.Waiting(number(1)) }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !l.Waiting(number(1)) }, time.Minute, time.Millisecond)
 	_, err := l.Get(t.Context(), number(1))
 	require.NoError(t, err, "what waits no more is written")
 	assert.LessOrEqual(t, retryMax, 250*time.Millisecond)

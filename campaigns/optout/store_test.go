@@ -1,7 +1,6 @@
 package optout
 
 import (
-	"context"
 	"io"
 	"strings"
 	"sync"
@@ -232,29 +231,12 @@ func eachFails(t *testing.T, l *List) map[string]error {
 // answer, says that the entry is new as it did the first time.
 func TestARepeatedRequestIsAnsweredTheSame(t *testing.T) {
 	rdb := connect(t)
-	rdb.AddHook(twice{})
+	rdb.AddHook(labtest.Twice{})
 	l := newList(rdb)
 	add(t, l, Entry{Number: number(1), Source: Keypress})
 	added, err := l.Add(t.Context(), Entry{Number: number(1), Source: Keypress})
 	require.NoError(t, err)
 	assert.False(t, added)
-}
-
-// twice does everything twice.
-type twice struct{}
-
-func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		_ = next(ctx, cmd)
-		cmd.SetErr(nil)
-		return next(ctx, cmd)
-	}
-}
-
-func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }
 
 func TestTheFunctionsServeOtherScripts(t *testing.T) {

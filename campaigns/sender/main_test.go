@@ -134,7 +134,7 @@ func (r *rig) age(number string, by time.Duration) {
 
 func eventually(t *testing.T, what func() bool) {
 	t.Helper()
-	require.Eventually(t, what, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, what, time.Minute, 10*time.Millisecond)
 }
 
 // bought are the requests that rented a number.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"deflectd/campaigns"
@@ -25,6 +24,7 @@ import (
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // bench is a real API, and what the commands do to its campaigns.
@@ -45,7 +45,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	server, err := lab.StartTestRedis(t.Context(), t.TempDir())
 	require.NoError(t, err)
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: server.Addrs})
+	rdb := labtest.Dial(t, server, labtest.Patience)
 	key, err := campaigns.ServiceSecret(t.Context(), rdb)
 	require.NoError(t, err)
 	secret := func() []byte { return key }
@@ -54,13 +54,13 @@ func newBench(t *testing.T) *bench {
 	optouts := optout.New(optout.Options{Redis: rdb, Secret: secret, Registerer: registry})
 	guards, err := guard.New(guard.Options{
 		Redis: rdb, Policy: guard.Policy{Countries: []string{"US"}}, Own: func(string) bool { return false },
-		Secret: secret, Registerer: registry,
+		Timeout: labtest.Patience, Secret: secret, Registerer: registry,
 	})
 	require.NoError(t, err)
 	senders := sender.New(sender.Options{Redis: rdb, Configured: "Acme", Campaigns: store, Registerer: registry})
 	outbox, err := message.NewOutbox(message.Options{
 		Redis: rdb, Provider: silent{}, PublicURL: "https://txt.example.com",
-		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret, Registerer: registry,
+		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret, StoreTimeout: labtest.Patience, Registerer: registry,
 	})
 	require.NoError(t, err)
 	handler := admin.New(admin.Options{
@@ -94,7 +94,7 @@ func newBench(t *testing.T) *bench {
 		_ = server.Stop()
 		http.DefaultClient.CloseIdleConnections()
 	})
-	require.Eventually(t, senders.Ready, 10*time.Second, time.Millisecond)
+	require.Eventually(t, senders.Ready, time.Minute, time.Millisecond)
 	return b
 }
 

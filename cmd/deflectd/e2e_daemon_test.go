@@ -141,7 +141,7 @@ func (d *spawned) exitCode(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-d.Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(t, "deflectd does not end", tail(d.said()))
 	}
 	return d.ExitCode()

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"deflectd/campaigns"
+	"deflectd/campaigns/message"
 	"deflectd/deploy/lab/browser"
 )
 
@@ -151,14 +152,38 @@ func storyFirstText(t *testing.T, b *browsers) {
 	p.show("messages")
 }
 
+// furnish makes campaigns as an operator may have them, with some texts.
+func (w office) furnish(t *testing.T) {
+	t.Helper()
+	for _, one := range []struct {
+		id, text, interaction string
+		texts                 int
+	}{
+		{"billing", "Acme: pay your bill here {link}", "pay", 12},
+		{"claims", "Acme: report a claim and send us photos {link}", "claim", 5},
+		{"delivery", "Acme: see where your parcel is {link}", "parcel", 7},
+		{"insurance", "Acme: your card and papers {link}", "papers", 0},
+		{"outages", "Acme: what we know of your outage {link}", "outage", 3},
+		{"support", "Acme: help is here {link}", "help", 1},
+	} {
+		c := w.make(t, one.id, func(c *campaigns.Campaign) {
+			c.Text, c.Interaction.ID = one.text, one.interaction
+			if one.texts == 0 {
+				c.Enabled = new(bool)
+			}
+		})
+		for range one.texts {
+			w.api(t, http.MethodPost, "/v1/campaigns/"+c.ID+"/messages", map[string]string{"to": w.number()}).into(t, http.StatusCreated, new(message.Message))
+		}
+	}
+}
+
 // What a page costs whoever opens it for the first time: little, and nothing of
 // it comes from anybody else.
 func storyFirstLoad(t *testing.T, b *browsers) {
 	const most = 150_000
 	w := newOffice(t)
-	for _, id := range []string{"billing", "claims", "delivery", "insurance", "sales", "support"} {
-		w.make(t, id)
-	}
+	w.furnish(t)
 	p := w.visit(t, b, "admin")
 	for _, page := range []string{
 		"/", "/?show=deleted", "/senders", "/campaigns/new", "/campaigns/billing", "/campaigns/billing/history",

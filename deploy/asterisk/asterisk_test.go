@@ -73,7 +73,7 @@ func (a *app) next() start {
 	select {
 	case s := <-a.starts:
 		return s
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		a.t.Fatal("no StasisStart came")
 	}
 	return start{}

@@ -215,6 +215,7 @@ func wrong(q call, response *http.Response) error {
 		p := new(admin.Problem)
 		err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(p)
 		if err == nil && p.Status == response.StatusCode {
+			p.Headers = response.Header
 			return p
 		}
 	}

@@ -155,6 +155,10 @@ func TestErrors(t *testing.T) {
 		says    string
 	}{
 		{"a problem", answerWith(409, "application/problem+json", refusal), 409, 0, "the id is taken"},
+		{"a problem that passes", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			answerWith(503, "application/problem+json", strings.ReplaceAll(refusal, "409", "503"))(w, r)
+		}, 503, 0, "the id is taken"},
 		{"a problem that says another status", answerWith(500, "application/problem+json", refusal), 0, 500, "(500 Internal Server Error) is not one of deflectd's API"},
 		{"a problem that is none", answerWith(502, "application/problem+json", "<html>"), 0, 502, "502"},
 		{"the page of a proxy", answerWith(502, "text/html", "<html>"), 0, 502, "add an opt-out: the answer (502 Bad Gateway)"},
@@ -179,6 +183,7 @@ func TestErrors(t *testing.T) {
 			if errors.As(err, &p) {
 				require.Equal(t, test.problem, p.Status)
 				require.Len(t, p.Errors, 1)
+				require.Equal(t, test.problem == 503, p.Headers.Get("Retry-After") == "7")
 			} else {
 				require.Zero(t, test.problem)
 			}

@@ -80,7 +80,7 @@ func newFixture(t *testing.T, change ...func(*admin.Options)) *fixture {
 		parts.Wait()
 		_ = rdb.Close()
 	})
-	require.Eventually(t, f.options.Senders.Ready, 10*time.Second, time.Millisecond)
+	require.Eventually(t, f.options.Senders.Ready, time.Minute, time.Millisecond)
 	return f
 }
 
@@ -106,7 +106,7 @@ func (f *fixture) assemble(logger *slog.Logger) []func(context.Context) error {
 	optouts := optout.New(optout.Options{Redis: f.rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry()})
 	guards, err := guard.New(guard.Options{
 		Redis: f.rdb, Policy: guard.Policy{Countries: []string{"US"}}, Own: func(string) bool { return false }, OptOuts: optouts,
-		Secret: secret, Timeout: 10 * time.Second, Logger: logger, Registerer: prometheus.NewRegistry(),
+		Secret: secret, Timeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	senders := sender.New(sender.Options{
@@ -114,7 +114,7 @@ func (f *fixture) assemble(logger *slog.Logger) []func(context.Context) error {
 	})
 	provider := sandbox.New(logger)
 	f.outbox, err = message.NewOutbox(message.Options{
-		Redis: f.rdb, Provider: provider, PublicURL: "https://txt.example.com",
+		Redis: f.rdb, Provider: provider, PublicURL: "https://txt.example.com", StoreTimeout: labtest.Patience,
 		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)

@@ -40,7 +40,7 @@ func TestGrid(t *testing.T) {
 		var now message.Message
 		require.NoError(t, decode(f.call(http.MethodGet, "/v1/messages/"+sent.ID, "", 200), &now))
 		return now.State == message.Delivered
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 
 	b := f.browser("editor")
 	a := b.get("/").want(200).shows(

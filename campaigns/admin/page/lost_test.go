@@ -57,7 +57,8 @@ func late(*http.Request) (*http.Response, error) { return nil, context.DeadlineE
 func saying(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
 		return &http.Response{
-			StatusCode: status, Header: http.Header{"Content-Type": {"application/problem+json"}}, Body: io.NopCloser(strings.NewReader(body)),
+			StatusCode: status, Header: http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"7"}},
+			Body: io.NopCloser(strings.NewReader(body)),
 		}, nil
 	}
 }
@@ -107,6 +108,9 @@ func TestWhatFailedForNowCanBeAskedForOnceMore(t *testing.T) {
 	f.losing(late, (*view).switchCampaign, "/switch", "id", "billing", "enabled", "false", "back", "/").
 		want(http.StatusServiceUnavailable).shows("not known whether this was done", "Try again").
 		has(`action="/switch"`, `name="id" value="billing"`, `name="form-token" value="`+session{cookie: "mine"}.formToken()+`"`)
+	again := f.losing(saying(http.StatusServiceUnavailable, `{"title":"Service Unavailable","status":503,"detail":"the store does not answer: try again"}`),
+		(*view).switchCampaign, "/switch", "id", "billing", "enabled", "false", "back", "/").want(http.StatusServiceUnavailable)
+	require.Equal(t, "7", again.header.Get("Retry-After"), "as the API says")
 	f.losing(late, (*view).switchCampaign, "/sign-in", "token", "secret").want(http.StatusServiceUnavailable).lacks("secret", "Try again")
 }
 

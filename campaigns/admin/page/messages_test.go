@@ -30,7 +30,7 @@ func (f *fixture) arrives(id string) {
 	require.Eventually(f.t, func() bool {
 		m, err := f.outbox.Get(f.t.Context(), id)
 		return err == nil && m.State == message.Delivered
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func TestMessagesAreFoundByAllTheyAreFoundBy(t *testing.T) {

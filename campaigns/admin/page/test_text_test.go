@@ -35,7 +35,7 @@ func TestSendMeATest(t *testing.T) {
 
 	require.Eventually(t, func() bool {
 		return strings.Contains(b.get("/campaigns/billing/test/"+id).want(http.StatusOK).text(), "Delivered.")
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	b.get(at.String()).want(http.StatusOK).shows("Delivered.").has(`value="+14155550123"`)
 	b.get("/campaigns/other/test/" + id).want(http.StatusNotFound)
 	f.browser("viewer").get(at.String()).want(http.StatusOK).hides("4155550123")

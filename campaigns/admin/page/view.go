@@ -288,10 +288,8 @@ func (v *view) fail(err error) {
 
 // showProblem shows a problem as a page of its own.
 func (v *view) showProblem(p *admin.Problem) {
-	for _, name := range []string{"Retry-After"} {
-		if value := p.GetHeaders().Get(name); value != "" {
-			v.w.Header().Set(name, value)
-		}
+	if after := p.Headers.Get("Retry-After"); after != "" {
+		v.w.Header().Set("Retry-After", after)
 	}
 	page := newErrorPage(p)
 	page.Again = v.onceMore(p)

@@ -43,7 +43,7 @@ func TestWhySaysStepByStep(t *testing.T) {
 	require.Eventually(t, func() bool { // the record of the call is written behind
 		a = editor.post("/why", "ani", " "+person+" ", "dnis", "+18005550101", "pres", "", "rdnis", "").want(http.StatusOK)
 		return strings.Contains(a.text(), "passed The caller asked never to be texted.")
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.Equal(t, report.Question{DNIS: "+18005550101", ANI: person}, asked)
 	a.shows("No: the call would go on without an offer", "The caller was texted by this campaign a short while ago.",
 		"Recorded as passed, cooldown", "Does a campaign answer the number dialled? Fine Billing answers <b>+18005550101</b>.",

@@ -114,7 +114,7 @@ func (h *house) wants(t *testing.T, id string, s message.State) message.Message 
 		var err error
 		m, err = h.outbox.Get(context.WithoutCancel(t.Context()), id)
 		return err == nil && m.State == s
-	}, 20*time.Second, 5*time.Millisecond, "message never got %s, it is %+v", s, m)
+	}, time.Minute, 5*time.Millisecond, "message never got %s, it is %+v", s, m)
 	return m
 }
 
@@ -273,7 +273,7 @@ func TestStoreAway(t *testing.T) {
 			for _, c := range calls {
 				// One that was claimed by a Redis that could not say so any more
 				// has to wait for the claim to end.
-				require.Eventually(t, func() bool { return h.do(t, c) == http.StatusOK }, 60*time.Second, 50*time.Millisecond)
+				require.Eventually(t, func() bool { return h.do(t, c) == http.StatusOK }, time.Minute, 50*time.Millisecond)
 			}
 			h.wants(t, id, message.Delivered)
 			_, err = h.list.Get(t.Context(), person)

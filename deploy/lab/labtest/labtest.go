@@ -86,6 +86,27 @@ func Dial(t testing.TB, r *lab.Redis, wait time.Duration) redis.UniversalClient 
 	return rdb
 }
 
+// Twice is a hook of a client that sends every command twice, as one does whose
+// connection broke before the answer came.
+type Twice struct{}
+
+// DialHook implements redis.Hook.
+func (Twice) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (Twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		_ = next(ctx, cmd)
+		cmd.SetErr(nil)
+		return next(ctx, cmd)
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (Twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
 // Log is a log that may be read while it is written. The zero Log is empty.
 type Log struct {
 	mu   sync.Mutex
