@@ -173,7 +173,7 @@ func (w office) furnish(t *testing.T) {
 			}
 		})
 		for range one.texts {
-			w.api(t, http.MethodPost, "/v1/campaigns/"+c.ID+"/messages", map[string]string{"to": w.number()}).into(t, http.StatusCreated, new(message.Message))
+			w.api(t, http.MethodPost, "/v1/campaigns/"+c.ID+"/messages", map[string]string{"to": w.number()}).into(t, http.StatusAccepted, new(message.Message))
 		}
 	}
 }
