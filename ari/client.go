@@ -108,7 +108,7 @@ type Client struct {
 	late     int                 // those of calls that entered while stopping
 	stopping bool                // Run's context has ended
 	closing  bool                // no more calls are taken
-	orphaned map[string]bool     // orphans that were told of and may still be there
+	orphaned map[string]*orphan  // orphans that may still be there
 
 	ended chan struct{} // told when a Handle goroutine ends
 	done  chan struct{} // closed when Run is over
@@ -162,7 +162,7 @@ func New(o Options) (*Client, error) {
 		calls:     map[string]*Channel{},
 		ended:     make(chan struct{}, 1),
 		done:      make(chan struct{}),
-		orphaned:  map[string]bool{},
+		orphaned:  map[string]*orphan{},
 	}, nil
 }
 

@@ -124,6 +124,10 @@ func (s *session) enter(e *arilib.StasisStart, data []byte) {
 	}
 	before := c.calls[id]
 	c.calls[id] = ch
+	if o := c.orphaned[id]; o != nil {
+		o.told = true // it has an owner after all, who tells of it
+		delete(c.orphaned, id)
+	}
 	late := c.stopping
 	c.running++
 	if late {

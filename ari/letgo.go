@@ -37,6 +37,12 @@ type Orphan struct {
 	Stopping bool
 }
 
+// orphan is an Orphan that is being let go.
+type orphan struct {
+	Orphan
+	told bool
+}
+
 // letGoOrphan lets a channel go that nobody owns, and tells of it once.
 func (c *Client) letGoOrphan(ctx context.Context, id string, stopping bool) error {
 	o, err := c.describe(ctx, id)
@@ -51,26 +57,40 @@ func (c *Client) letGoOrphan(ctx context.Context, id string, stopping bool) erro
 	if stopping {
 		names, values = outcome("passed", "shutting_down")
 	}
-	if c.call(id) != nil {
+	c.mu.Lock()
+	if c.calls[id] != nil {
+		c.mu.Unlock()
 		return nil // its start has come after all
 	}
+	found := c.orphaned[id]
+	if found == nil {
+		found = &orphan{Orphan: o}
+		c.orphaned[id] = found
+	}
+	c.mu.Unlock()
 	if err := c.letGo(ctx, id, playbackIDs(id, maxPlaybacks), names, values); err != nil && !gone(err) {
+		// It may have gone all the same: the next look tells.
 		c.log.Warn("cannot let an orphan go, will try again", "channel", id, "error", err)
 		return err
 	}
+	c.tell(ctx, found)
+	return nil
+}
+
+// tell tells of an orphan that has left, once.
+func (c *Client) tell(ctx context.Context, o *orphan) {
 	c.mu.Lock()
-	told := c.orphaned[id]
-	c.orphaned[id] = true
+	told := o.told
+	o.told = true
 	c.mu.Unlock()
 	if told {
-		return nil
+		return
 	}
 	c.m.orphans.Inc()
-	c.log.Warn("channel in the application without a call, let it go", "channel", id)
+	c.log.Warn("channel in the application without a call, let it go", "channel", o.Channel)
 	if c.o.Orphan != nil {
-		c.panicked(func() { c.o.Orphan(context.WithoutCancel(ctx), o) }, id)
+		c.panicked(func() { c.o.Orphan(context.WithoutCancel(ctx), o.Orphan) }, o.Channel)
 	}
-	return nil
 }
 
 // seeOff lets a channel go whose call is over and that has not left.

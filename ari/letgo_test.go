@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,6 +44,47 @@ func TestOrphan(t *testing.T) {
 	require.InDelta(t, 1, testutil.ToFloat64(c.m.orphans), 0)
 	f.come("new")
 	require.Equal(t, "new", receive(t, calls).ID())
+}
+
+// An orphan that has left without an answer that says so is told of all the same,
+// unless it turns out to have an owner.
+func TestOrphanThatLeavesWithoutAnAnswer(t *testing.T) {
+	for name, owned := range map[string]bool{"nobody's": false, "somebody's": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			handle, _ := taken()
+			orphans := make(chan Orphan, 10)
+			o := f.options(handle)
+			o.Orphan = func(_ context.Context, o Orphan) { orphans <- o }
+			c := newClient(t, o)
+			f.set(func() {
+				f.channels = []string{"old"}
+				f.refuse = func(_ http.ResponseWriter, r *http.Request) bool {
+					if !strings.HasSuffix(r.URL.Path, "/continue") {
+						return false
+					}
+					if owned {
+						f.send(event("StasisStart", "old"))
+						assert.Eventually(t, func() bool { return c.call("old") != nil }, time.Minute, time.Millisecond)
+					}
+					f.mu.Lock()
+					f.channels, f.dialplan["old"] = nil, true
+					f.mu.Unlock()
+					panic(http.ErrAbortHandler)
+				}
+			})
+			run(t, c)
+			if owned {
+				eventually(t, func() bool { return f.inDialplan("old") && c.call("old") == nil }, "it has ended")
+			} else {
+				require.Equal(t, "old", receive(t, orphans).Channel)
+			}
+			looks := f.asked("GET /applications")
+			eventually(t, func() bool { return f.asked("GET /applications") > looks+3 }, "it has looked again")
+			require.Empty(t, orphans)
+		})
+	}
 }
 
 // An orphan is let go whatever fails before that, and within seconds.
@@ -113,7 +155,7 @@ func TestOrphanChanges(t *testing.T) {
 			case "/ari/channels/late":
 				if started.CompareAndSwap(false, true) {
 					f.send(event("StasisStart", "late"))
-					calls <- receive(t, calls)
+					assert.Eventually(t, func() bool { return c.call("late") != nil }, time.Minute, time.Millisecond)
 				}
 			case "/ari/channels/goes/continue":
 				f.leave("goes")

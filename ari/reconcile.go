@@ -161,6 +161,7 @@ type difference struct {
 	doubtful []*Channel // ours, with playbacks whose end may have been missed
 	overdue  []*Channel // theirs is over, and they are still there
 	orphans  []string   // in the application, and nobody's
+	left     []*orphan  // were let go without an answer that said so, and are not there any more
 }
 
 func (s *session) compare(ids []string, asked time.Time) (d difference) {
@@ -203,9 +204,13 @@ func (s *session) compare(ids []string, asked time.Time) (d difference) {
 		strangers[id] = true
 	}
 	s.strangers = strangers
-	for id := range c.orphaned {
-		if !strangers[id] {
-			delete(c.orphaned, id)
+	for id, o := range c.orphaned {
+		if strangers[id] {
+			continue
+		}
+		delete(c.orphaned, id)
+		if !o.told {
+			d.left = append(d.left, o)
 		}
 	}
 	return d
@@ -228,6 +233,9 @@ func (s *session) repair(ctx context.Context, d difference) {
 	}
 	for _, id := range d.orphans {
 		g.Go(func() error { return s.c.letGoOrphan(ctx, id, false) })
+	}
+	for _, o := range d.left {
+		g.Go(func() error { s.c.tell(ctx, o); return nil })
 	}
 	_ = g.Wait() // what failed was logged, and is found again by the next look
 }

@@ -109,8 +109,8 @@ func TestOwn(t *testing.T) {
 func TestChangesAreNoticed(t *testing.T) {
 	rdb := connect(t)
 	s := NewStore(rdb)
+	require.False(t, NewDirectory(s, DirectoryOptions{}).ServiceOn(), "it has read nothing yet")
 	d := run(t, rdb, DirectoryOptions{Refresh: time.Hour})
-	require.False(t, d.ServiceOn())
 	eventually(t, d.Ready)
 	require.True(t, d.ServiceOn())
 	// Ready does not mean subscribed: the first change is made until it is noticed.
