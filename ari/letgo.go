@@ -52,7 +52,6 @@ func (c *Client) letGoOrphan(ctx context.Context, id string, stopping bool) erro
 	case err != nil:
 		c.log.Warn("cannot read all of an orphan", "channel", id, "error", err)
 	}
-	o.Stopping = stopping
 	names, values := outcome("failed", "orphaned")
 	if stopping {
 		names, values = outcome("passed", "shutting_down")
@@ -64,9 +63,13 @@ func (c *Client) letGoOrphan(ctx context.Context, id string, stopping bool) erro
 	}
 	found := c.orphaned[id]
 	if found == nil {
-		found = &orphan{Orphan: o}
+		found = new(orphan)
 		c.orphaned[id] = found
 	}
+	if err == nil || found.Channel == "" { // else more was read before
+		found.Orphan = o
+	}
+	found.Stopping = stopping
 	c.mu.Unlock()
 	if err := c.letGo(ctx, id, playbackIDs(id, maxPlaybacks), names, values); err != nil && !gone(err) {
 		// It may have gone all the same: the next look tells.

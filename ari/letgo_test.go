@@ -13,6 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// orphansOf are the orphans that a client will tell of.
+func orphansOf(o *Options) <-chan Orphan {
+	orphans := make(chan Orphan, 10)
+	o.Orphan = func(_ context.Context, found Orphan) { orphans <- found }
+	return orphans
+}
+
 func TestOrphan(t *testing.T) {
 	f := newFake(t)
 	handle, calls := taken()
@@ -54,9 +61,8 @@ func TestOrphanThatLeavesWithoutAnAnswer(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			handle, _ := taken()
-			orphans := make(chan Orphan, 10)
 			o := f.options(handle)
-			o.Orphan = func(_ context.Context, o Orphan) { orphans <- o }
+			orphans := orphansOf(&o)
 			c := newClient(t, o)
 			f.set(func() {
 				f.channels = []string{"old"}
@@ -87,6 +93,35 @@ func TestOrphanThatLeavesWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// What of an orphan could not be read when it was first tried to let it go is read
+// when that is tried again, and what was read is kept.
+func TestOrphanIsReadWhenItCanBe(t *testing.T) {
+	for name, unread := range map[string]int64{"the first time": 1, "the second time": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			handle, _ := taken()
+			o := f.options(handle)
+			orphans := orphansOf(&o)
+			c := newClient(t, o)
+			var reads, tries atomic.Int64
+			f.set(func() {
+				f.channels = []string{"old"}
+				f.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+					described := r.Method == http.MethodGet && r.URL.Path == "/ari/channels/old" && reads.Add(1) == unread
+					refused := strings.HasSuffix(r.URL.Path, "/continue") && tries.Add(1) == 1
+					if described || refused {
+						w.WriteHeader(http.StatusInternalServerError)
+					}
+					return described || refused
+				}
+			})
+			run(t, c)
+			require.Equal(t, "1", receive(t, orphans).CallerNumber)
+		})
+	}
+}
+
 // An orphan is let go whatever fails before that, and within seconds.
 func TestOrphanWithFaults(t *testing.T) {
 	for name, broken := range map[string]func(r *http.Request) bool{
@@ -104,10 +139,9 @@ func TestOrphanWithFaults(t *testing.T) {
 				t.Parallel()
 				f := newFake(t)
 				handle, _ := taken()
-				orphans := make(chan Orphan, 10)
 				o := f.options(handle)
 				o.CommandTimeout = 2 * time.Second
-				o.Orphan = func(_ context.Context, o Orphan) { orphans <- o }
+				orphans := orphansOf(&o)
 				f.set(func() {
 					f.channels = []string{"old"}
 					f.refuse = func(w http.ResponseWriter, r *http.Request) bool {
@@ -143,9 +177,8 @@ func TestOrphanWithFaults(t *testing.T) {
 func TestOrphanChanges(t *testing.T) {
 	f := newFake(t)
 	handle, calls := taken()
-	orphans := make(chan Orphan, 10)
 	o := f.options(handle)
-	o.Orphan = func(_ context.Context, o Orphan) { orphans <- o }
+	orphans := orphansOf(&o)
 	c := newClient(t, o)
 	var started atomic.Bool
 	f.set(func() {

@@ -68,7 +68,8 @@ func (p *Page) look(ctx context.Context) (found []Violation, err error) {
 		return nil, err
 	}
 	if p.seen == Dark {
-		return found, ask(ctx, world, "deflectd.look(true)", &found)
+		err = ask(ctx, world, "deflectd.look(true)", &found)
+		return found, err
 	}
 	var height int64
 	if err := ask(ctx, world, "deflectd.height()", &height); err != nil {
