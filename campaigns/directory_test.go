@@ -94,8 +94,9 @@ func TestOwn(t *testing.T) {
 	off := sample("off", "+18005550101")
 	off.Enabled = new(bool)
 	require.NoError(t, s.Create(t.Context(), off, "", ""))
-	d := run(t, rdb, DirectoryOptions{Own: []string{"+18005550102", "8005550103", "nonsense"}})
-	require.False(t, d.Own("+18005550102"))
+	o := DirectoryOptions{Own: []string{"+18005550102", "8005550103", "nonsense"}}
+	require.False(t, NewDirectory(s, o).Own("+18005550102"), "it has read nothing yet")
+	d := run(t, rdb, o)
 	eventually(t, d.Ready)
 	for number, want := range map[string]bool{
 		"+18005550100": true, "+18005550101": true, "+18005550102": true, "+18005550103": true,
