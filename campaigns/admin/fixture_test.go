@@ -151,14 +151,16 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 	require.NoError(t, err)
 	secret := func() []byte { return key }
 	store := campaigns.NewStore(rdb)
-	optouts := optout.New(optout.Options{Redis: rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry()})
+	optouts := optout.New(optout.Options{
+		Redis: rdb, Secret: secret, StoreTimeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
+	})
 	guards, err := guard.New(guard.Options{
-		Redis: rdb, Policy: with.policy, Own: f.own.has, Secret: secret, Timeout: labtest.Patience,
+		Redis: rdb, Policy: with.policy, Own: f.own.has, Secret: secret, Timeout: labtest.Patience, StoreTimeout: labtest.Patience,
 		Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	senders := sender.New(sender.Options{
-		Redis: rdb, Configured: with.configured, Numbers: f.shop, Campaigns: store,
+		Redis: rdb, Configured: with.configured, Numbers: f.shop, Campaigns: store, StoreTimeout: labtest.Patience,
 		Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	f.outbox, err = message.NewOutbox(message.Options{
@@ -172,8 +174,8 @@ func newSetup(t *testing.T, with setup, change ...func(*Options)) *fixture {
 		Campaigns: store, Outbox: f.outbox, Recorder: recorder, OptOuts: optouts, Guards: guards, Senders: senders,
 		Inbox: inbound.New(inbound.Options{
 			Redis: rdb, Secret: secret, OptOuts: optouts, Reply: f.outbox.Reply, Region: "US",
-			Replies: inbound.Replies{Help: "Call us."},
-			Logger:  logger, Registerer: prometheus.NewRegistry(),
+			Replies: inbound.Replies{Help: "Call us."}, StoreTimeout: labtest.Patience,
+			Logger: logger, Registerer: prometheus.NewRegistry(),
 		}),
 		InboundURL: func() string { return "https://txt.example.com/webhooks/messagebird/inbound/secret" },
 		Active:     func() []report.Call { return f.active },

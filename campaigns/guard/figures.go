@@ -75,7 +75,7 @@ func (g *Guards) figures(ctx context.Context) (alarm bool, err error) {
 	if limit <= 0 {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, g.o.StoreTimeout)
 	defer cancel()
 	used, err := segmentsScript.Run(ctx, g.o.Redis, []string{campaigns.Key("guard", "segments")}).Int64()
 	if err != nil {

@@ -9,6 +9,7 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,10 +60,11 @@ type Options struct {
 	// could not be reached; nil: nobody.
 	OptOuts OptOuts
 	// Secret is the service secret; it answers nil until Redis was reached.
-	Secret     func() []byte
-	Timeout    time.Duration // of one look at the history; 200 ms
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	Secret       func() []byte
+	Timeout      time.Duration // of one look at the history, for a caller waits; 200 ms
+	StoreTimeout time.Duration // where nobody waits; campaigns.StoreTimeout when zero
+	Logger       *slog.Logger
+	Registerer   prometheus.Registerer
 }
 
 // OptOuts tell whether an opt-out of a number in E.164 waits to be written.
@@ -96,9 +98,8 @@ func New(o Options) (*Guards, error) {
 	if !hours.valid() {
 		return nil, errHours
 	}
-	if o.Timeout <= 0 {
-		o.Timeout = defaultTimeout
-	}
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.StoreTimeout = cmp.Or(o.StoreTimeout, campaigns.StoreTimeout)
 	if o.Own == nil {
 		o.Own = func(string) bool { return false }
 	}

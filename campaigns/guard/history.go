@@ -135,7 +135,7 @@ func (g *Guards) remove(ctx context.Context, doing, e164 string, kinds ...string
 	for i, kind := range kinds {
 		keys[i] = personKey(kind, person)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, g.o.StoreTimeout)
 	defer cancel()
 	n, err := g.o.Redis.Del(ctx, keys...).Result()
 	if err != nil {
@@ -143,6 +143,3 @@ func (g *Guards) remove(ctx context.Context, doing, e164 string, kinds ...string
 	}
 	return n > 0, nil
 }
-
-// storeTimeout is how long Redis may take where no caller waits.
-const storeTimeout = time.Second

@@ -35,7 +35,7 @@ func TestEachGuardHasItsReason(t *testing.T) {
 	}{
 		"opted out": {
 			Policy{}, campaign("a", nil), func(t *testing.T, g *Guards, _ *campaigns.Campaign) {
-				l := optout.New(optout.Options{Redis: g.o.Redis, Secret: g.o.Secret})
+				l := optout.New(optout.Options{Redis: g.o.Redis, Secret: g.o.Secret, StoreTimeout: patience})
 				_, err := l.Add(t.Context(), optout.Entry{Number: us(1).E164, Source: optout.API})
 				require.NoError(t, err)
 			}, Refusal{Reason: OptedOut},
@@ -143,7 +143,7 @@ func TestExemptTexts(t *testing.T) {
 
 	suppress(t, g, us(1), time.Hour)
 	assert.True(t, send(t, g, time.Time{}, c, us(1), "m", 1, Test).None())
-	l := optout.New(optout.Options{Redis: g.o.Redis, Secret: g.o.Secret})
+	l := optout.New(optout.Options{Redis: g.o.Redis, Secret: g.o.Secret, StoreTimeout: patience})
 	_, err := l.Add(t.Context(), optout.Entry{Number: us(1).E164, Source: optout.Inbound})
 	require.NoError(t, err)
 	assert.Equal(t, Refusal{Reason: OptedOut}, send(t, g, time.Time{}, c, us(1), "m", 1, Test))

@@ -41,7 +41,7 @@ func newGuards(t testing.TB, rdb redis.UniversalClient, p Policy, change ...func
 		p.Countries = []string{"US"}
 	}
 	o := Options{
-		Redis: rdb, Policy: p, Secret: func() []byte { return secret }, Timeout: patience,
+		Redis: rdb, Policy: p, Secret: func() []byte { return secret }, Timeout: patience, StoreTimeout: patience,
 		Registerer: prometheus.NewRegistry(),
 	}
 	for _, f := range change {

@@ -29,8 +29,6 @@ const (
 	// nothing is known of the words that came before it, and all that stands
 	// against one that opts in is an opt-out that is later.
 	memory = 48 * time.Hour
-	// storeTimeout is how long Redis may take to answer.
-	storeTimeout = time.Second
 )
 
 //go:embed scripts/word.lua
@@ -64,7 +62,7 @@ func (i *Inbox) heed(ctx context.Context, k kind, t Text, from phone.Number, rep
 	}
 	// A STOP that nothing tells from an earlier one may be a new one.
 	known := k != stop || t.ID != "" || !t.At.IsZero()
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, i.o.StoreTimeout)
 	defer cancel()
 	answer, err := wordScript.Run(ctx, i.o.Redis, []string{wordsKey(person)},
 		person, from.E164, string(k), id, sent, replies,
@@ -93,7 +91,7 @@ func (i *Inbox) Forget(ctx context.Context, e164 string) error {
 	if len(secret) == 0 {
 		return storeError(errNoSecret)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, i.o.StoreTimeout)
 	defer cancel()
 	if err := i.o.Redis.Del(ctx, wordsKey(campaigns.Pseudonym(secret, e164))).Err(); err != nil {
 		return storeError(fmt.Errorf("forget the words of a person: %w", err))

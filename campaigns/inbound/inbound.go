@@ -36,6 +36,7 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 
+	"deflectd/campaigns"
 	"deflectd/campaigns/message"
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
@@ -89,8 +91,9 @@ type Options struct {
 	Region     string // how a number that is not international is read (ISO 3166-1 alpha-2)
 	Replies    Replies
 
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	StoreTimeout time.Duration // how long Redis may take to answer; campaigns.StoreTimeout when zero
+	Logger       *slog.Logger
+	Registerer   prometheus.Registerer
 }
 
 // Inbox takes the texts that people send.
@@ -104,6 +107,7 @@ func New(o Options) *Inbox {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.StoreTimeout = cmp.Or(o.StoreTimeout, campaigns.StoreTimeout)
 	i := &Inbox{o: o, took: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "deflectd_inbound_total",
 		Help: "Texts from people, by what they ask for (stop, start, help, other; ignored: not from a number, or overtaken by something later).",

@@ -49,9 +49,9 @@ type box struct {
 func newBox(t testing.TB, rdb redis.UniversalClient, change ...func(*Options)) *box {
 	t.Helper()
 	b := &box{rdb: rdb, metrics: prometheus.NewPedanticRegistry()}
-	b.list = optout.New(optout.Options{Redis: rdb, Secret: secret, Registerer: b.metrics})
+	b.list = optout.New(optout.Options{Redis: rdb, Secret: secret, StoreTimeout: labtest.Patience, Registerer: b.metrics})
 	o := Options{
-		Redis: rdb, Secret: secret, OptOuts: b.list, Reply: b.reply, Region: "US", Registerer: b.metrics,
+		Redis: rdb, Secret: secret, OptOuts: b.list, Reply: b.reply, Region: "US", StoreTimeout: labtest.Patience, Registerer: b.metrics,
 		Replies: Replies{Stopped: "You will get no more texts.", Started: "Welcome back.", Help: "Acme, call +1 800 555 0100."},
 	}
 	for _, f := range change {

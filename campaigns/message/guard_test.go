@@ -30,9 +30,9 @@ func guarded(t testing.TB, rdb redis.UniversalClient, p guard.Policy) func(*Opti
 	t.Helper()
 	known := func() []byte { return secret }
 	own := func(e164 string) bool { return e164 == "+18005550100" }
-	guards, err := guard.New(guard.Options{Redis: rdb, Policy: p, Secret: known, Own: own})
+	guards, err := guard.New(guard.Options{Redis: rdb, Policy: p, Secret: known, Own: own, Timeout: patience, StoreTimeout: patience})
 	require.NoError(t, err)
-	list := optout.New(optout.Options{Redis: rdb, Secret: known})
+	list := optout.New(optout.Options{Redis: rdb, Secret: known, StoreTimeout: patience})
 	return func(o *Options) { o.Guards, o.OptOuts, o.Secret = guards, list, known }
 }
 

@@ -44,7 +44,7 @@ type Options struct {
 	// attempt (256); further attempts have a quarter of that beside them.
 	Workers        int
 	AttemptTimeout time.Duration // how long the provider may take to answer; 10 s
-	StoreTimeout   time.Duration // how long Redis may take to answer; 1 s
+	StoreTimeout   time.Duration // how long Redis may take to answer; campaigns.StoreTimeout when zero
 	// Lease is how long a message that a worker holds is left alone after the
 	// worker was last heard of; 30 s.
 	Lease    time.Duration
@@ -90,7 +90,7 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.Retention, 90*24*time.Hour)
 	defaultTo(&o.Workers, 256)
 	defaultTo(&o.AttemptTimeout, 10*time.Second)
-	defaultTo(&o.StoreTimeout, time.Second)
+	defaultTo(&o.StoreTimeout, campaigns.StoreTimeout)
 	defaultTo(&o.Lease, 30*time.Second)
 	defaultTo(&o.Shutdown, 5*time.Second)
 	defaultTo(&o.Backoff.Initial, 500*time.Millisecond)

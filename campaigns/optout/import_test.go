@@ -190,7 +190,7 @@ func (w *lines) Write(p []byte) (int, error) {
 
 func TestALongListTakesLittleMemory(t *testing.T) {
 	const n, most = 100_000, 4 << 20
-	l := newList(connect(t), func(o *Options) { o.Timeout = 10 * time.Second }) // 500 at once, on a machine that does other things
+	l := newList(connect(t))
 	in := &rows{n: n, base: inUse()}
 	begin := time.Now()
 	done, err := l.Import(t.Context(), in, ImportOptions{Region: "US"})

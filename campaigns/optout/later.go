@@ -93,7 +93,7 @@ func (l *List) Run(ctx context.Context) error {
 
 // end writes what it can before the process ends.
 func (l *List) end(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*l.o.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*l.o.StoreTimeout)
 	defer cancel()
 	l.mu.Lock()
 	l.closed = true

@@ -87,6 +87,7 @@ func TestAtTheEndItIsTriedOnceMore(t *testing.T) {
 
 func TestWhatIsLostIsLoggedWithoutTheNumber(t *testing.T) {
 	l, r, log := startList(t)
+	l.o.StoreTimeout = 100 * time.Millisecond
 	stop := run(t, l)
 	require.NoError(t, r.Freeze())
 	t.Cleanup(func() { _ = r.Thaw() })

@@ -93,7 +93,7 @@ func (l *List) one(ctx context.Context, q Query) ([]Entry, string, error) {
 // without a source lost its record and is to be passed over.
 func (l *List) page(ctx context.Context, after position, size int) ([]Entry, []position, error) {
 	const doing = "list opt-outs"
-	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.o.StoreTimeout)
 	defer cancel()
 	answer, err := listScript.Run(ctx, l.rdb, []string{listKey}, after.since, after.person, size).Slice()
 	if err != nil {

@@ -27,7 +27,7 @@ func connect(t testing.TB) redis.UniversalClient {
 var secret = []byte(strings.Repeat("k", 32))
 
 func newList(rdb redis.UniversalClient, change ...func(*Options)) *List {
-	o := Options{Redis: rdb, Secret: func() []byte { return secret }, Registerer: prometheus.NewRegistry()}
+	o := Options{Redis: rdb, Secret: func() []byte { return secret }, StoreTimeout: labtest.Patience, Registerer: prometheus.NewRegistry()}
 	for _, f := range change {
 		f(&o)
 	}

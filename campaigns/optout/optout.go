@@ -4,6 +4,7 @@
 package optout
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"log/slog"
@@ -58,13 +59,12 @@ type Options struct {
 	Redis redis.UniversalClient
 	// Secret is the service secret; it answers nil until Redis was reached.
 	Secret func() []byte
-	// Timeout is how long Redis may take to answer one request; 1 s when zero.
-	Timeout    time.Duration
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	// StoreTimeout is how long Redis may take to answer one request;
+	// campaigns.StoreTimeout when zero.
+	StoreTimeout time.Duration
+	Logger       *slog.Logger
+	Registerer   prometheus.Registerer
 }
-
-const storeTimeout = time.Second
 
 // List is the list of numbers that must never be texted.
 type List struct {
@@ -84,9 +84,7 @@ func New(o Options) *List {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Timeout <= 0 {
-		o.Timeout = storeTimeout
-	}
+	o.StoreTimeout = cmp.Or(o.StoreTimeout, campaigns.StoreTimeout)
 	return &List{
 		o: o, rdb: o.Redis,
 		waiting: make(map[string]Entry),

@@ -88,7 +88,7 @@ func (l *List) Add(ctx context.Context, e Entry) (added bool, err error) {
 
 // write runs the script that adds.
 func (l *List) write(ctx context.Context, doing string, args []any) (added int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.o.StoreTimeout)
 	defer cancel()
 	added, err = addScript.Run(ctx, l.rdb, []string{listKey}, args...).Int()
 	if err != nil {
@@ -170,7 +170,7 @@ func (l *List) Forget(ctx context.Context, e164 string) (bool, error) {
 }
 
 func (l *List) change(ctx context.Context, doing string, s *redis.Script, keys []string, args ...any) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.o.StoreTimeout)
 	defer cancel()
 	n, err := s.Run(ctx, l.rdb, keys, args...).Int()
 	if err != nil {
@@ -187,7 +187,7 @@ func (l *List) Get(ctx context.Context, e164 string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.o.StoreTimeout)
 	defer cancel()
 	r, err := l.rdb.HMGet(ctx, entryKey(person), "since", "number", "source", "reason", "by").Result()
 	switch {

@@ -188,7 +188,7 @@ func TestNothingIsDoneWithoutTheSecretOrRedis(t *testing.T) {
 	r, err := lab.StartRedis(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.Stop() })
-	l = newList(labtest.Dial(t, r, labtest.Patience))
+	l = newList(labtest.Dial(t, r, labtest.Patience), func(o *Options) { o.StoreTimeout = 100 * time.Millisecond })
 	require.NoError(t, r.Freeze())
 	t.Cleanup(func() { _ = r.Thaw() })
 	for name, err := range eachFails(t, l) {

@@ -60,7 +60,8 @@ func (r *rig) numbers() sender.Numbers {
 // daemon makes the senders of one daemon, which are not run.
 func (r *rig) daemon(change ...func(*sender.Options)) *sender.Senders {
 	o := sender.Options{
-		Redis: r.rdb, Numbers: r.numbers(), Campaigns: r.store, Refresh: 50 * time.Millisecond, Logger: r.logger(),
+		Redis: r.rdb, Numbers: r.numbers(), Campaigns: r.store, Refresh: 50 * time.Millisecond,
+		StoreTimeout: labtest.Patience, Logger: r.logger(),
 	}
 	for _, c := range change {
 		c(&o)

@@ -331,7 +331,7 @@ func TestACrashBetweenTheYesAndTheRecord(t *testing.T) {
 
 func TestRedisIsAwayWhenTheProviderSaysYes(t *testing.T) {
 	r := newRig(t)
-	s := r.daemon()
+	s := r.daemon(hasty)
 	r.provider.ThenNumbers(lab.NumberBehaviour{Method: "POST", Before: func() { _ = server.Freeze() }})
 	t.Cleanup(func() { _ = server.Thaw() })
 	_, err := s.Obtain(t.Context(), one, "US", "ops", "k")
@@ -363,7 +363,7 @@ func TestTheCallerMayGoAway(t *testing.T) {
 
 func TestWithoutRedisNothingIsBought(t *testing.T) {
 	r := newRig(t)
-	s := r.daemon(func(o *sender.Options) { o.Configured = "Acme" })
+	s := r.daemon(configured("Acme"), hasty)
 	require.NoError(t, server.Freeze())
 	t.Cleanup(func() { _ = server.Thaw() })
 	_, err := s.Obtain(t.Context(), one, "US", "ops", "k")

@@ -22,7 +22,7 @@ func TestReady(t *testing.T) {
 
 	require.NoError(t, server.Freeze())
 	t.Cleanup(func() { _ = server.Thaw() })
-	s, name := r.run(r.daemon(configured(one))), r.run(r.daemon(configured("Acme")))
+	s, name := r.run(r.daemon(configured(one), hasty)), r.run(r.daemon(configured("Acme"), hasty))
 	nothing := func() {
 		for _, s := range []*sender.Senders{s, name} {
 			require.False(t, s.Ready())

@@ -82,7 +82,7 @@ func (s *Senders) stopping(ctx context.Context, id string) ([]string, error) {
 	if s.o.Campaigns == nil {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
 	defer cancel()
 	all, _, err := s.o.Campaigns.List(ctx)
 	if err != nil {

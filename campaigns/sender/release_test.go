@@ -25,6 +25,9 @@ func configured(name string) func(*sender.Options) {
 	return func(o *sender.Options) { o.Configured = name }
 }
 
+// hasty is for daemons whose Redis will be away.
+func hasty(o *sender.Options) { o.StoreTimeout = time.Second }
+
 var someone = phone.Number{E164: "+12125550132", Region: "US"}
 
 func (r *rig) obtain(s *sender.Senders, numbers ...string) {
@@ -262,7 +265,7 @@ func TestAReleaseThatNeverCame(t *testing.T) {
 
 func TestMemoryOutlivesRedis(t *testing.T) {
 	r := newRig(t)
-	s := r.run(r.daemon())
+	s := r.run(r.daemon(hasty))
 	r.obtain(s, one)
 	require.NoError(t, r.rdb.HSet(t.Context(), campaigns.Key("senders"), "+1", "nonsense").Err())
 	require.NoError(t, r.rdb.HSet(t.Context(), pendingKey, "+2", "nonsense").Err())

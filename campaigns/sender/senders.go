@@ -23,13 +23,14 @@ type Campaigns interface {
 
 // Options are what Senders need.
 type Options struct {
-	Redis      redis.UniversalClient
-	Configured string        // sms.originator; "" for none
-	Numbers    Numbers       // the provider that lets numbers
-	Campaigns  Campaigns     // to say which of them a release stops
-	Refresh    time.Duration // between full reads; campaigns.DefaultRefresh when zero
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer // nil: no metrics
+	Redis        redis.UniversalClient
+	Configured   string        // sms.originator; "" for none
+	Numbers      Numbers       // the provider that lets numbers
+	Campaigns    Campaigns     // to say which of them a release stops
+	Refresh      time.Duration // between full reads; campaigns.DefaultRefresh when zero
+	StoreTimeout time.Duration // how long Redis may take to answer; campaigns.StoreTimeout when zero
+	Logger       *slog.Logger
+	Registerer   prometheus.Registerer // nil: no metrics
 }
 
 // Senders are the numbers and names that texts come from. What is asked of them
@@ -51,6 +52,7 @@ func New(o Options) *Senders {
 	if o.Refresh <= 0 {
 		o.Refresh = campaigns.DefaultRefresh
 	}
+	o.StoreTimeout = cmp.Or(o.StoreTimeout, campaigns.StoreTimeout)
 	s := &Senders{o: o}
 	s.now.Store(s.unread())
 	promauto.With(o.Registerer).NewGaugeFunc(prometheus.GaugeOpts{

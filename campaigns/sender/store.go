@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// storeTimeout bounds every step on Redis.
-	storeTimeout = time.Second
 	// keyKept is how long an idempotency key is remembered.
 	keyKept = 24 * time.Hour
 	// lease is how long a request holds its number; it is longer than what the
@@ -110,7 +108,7 @@ type stored struct {
 // load reads the store. What cannot be understood is left out and named; the
 // rest must not suffer from it. The error is ErrStore.
 func (s *Senders) load(ctx context.Context) (st stored, unreadable []error, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
 	defer cancel()
 	var senders, under *redis.MapStringStringCmd
 	var released *redis.StringSliceCmd
@@ -165,7 +163,7 @@ func (r reply) int(i int) int64 {
 
 // run runs a script. The error is ErrStore.
 func (s *Senders) run(ctx context.Context, script *redis.Script, doing string, keys []string, args ...any) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.StoreTimeout)
 	defer cancel()
 	answer, err := script.Run(ctx, s.o.Redis, keys, args...).Slice()
 	if err == nil && len(answer) == 0 {

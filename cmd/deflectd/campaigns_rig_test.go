@@ -51,13 +51,13 @@ func newBench(t *testing.T) *bench {
 	secret := func() []byte { return key }
 	registry := prometheus.NewRegistry()
 	store := campaigns.NewStore(rdb)
-	optouts := optout.New(optout.Options{Redis: rdb, Secret: secret, Registerer: registry})
+	optouts := optout.New(optout.Options{Redis: rdb, Secret: secret, StoreTimeout: labtest.Patience, Registerer: registry})
 	guards, err := guard.New(guard.Options{
 		Redis: rdb, Policy: guard.Policy{Countries: []string{"US"}}, Own: func(string) bool { return false },
-		Timeout: labtest.Patience, Secret: secret, Registerer: registry,
+		Timeout: labtest.Patience, StoreTimeout: labtest.Patience, Secret: secret, Registerer: registry,
 	})
 	require.NoError(t, err)
-	senders := sender.New(sender.Options{Redis: rdb, Configured: "Acme", Campaigns: store, Registerer: registry})
+	senders := sender.New(sender.Options{Redis: rdb, Configured: "Acme", Campaigns: store, StoreTimeout: labtest.Patience, Registerer: registry})
 	outbox, err := message.NewOutbox(message.Options{
 		Redis: rdb, Provider: silent{}, PublicURL: "https://txt.example.com",
 		Guards: guards, OptOuts: optouts, Senders: senders, Secret: secret, StoreTimeout: labtest.Patience, Registerer: registry,

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +37,21 @@ type sample struct {
 	program  time.Duration
 	redis    time.Duration
 	texted   int
-	passed   int // with the reason overload
+	ended    map[string]int // calls of deflectd, by what became of them and why
+}
+
+// passed are the calls that were passed on as too many.
+func (s sample) passed() int { return s.ended["passed, overload"] }
+
+// ends says what became of the calls and why, the most frequent first.
+func (s sample) ends() string {
+	kinds := slices.SortedFunc(maps.Keys(s.ended), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.ended[b], s.ended[a]), cmp.Compare(a, b))
+	})
+	for i, kind := range kinds {
+		kinds[i] = fmt.Sprintf("%s: %d", kind, s.ended[kind])
+	}
+	return strings.Join(kinds, "; ")
 }
 
 // clean tells whether all went well: no call lost or stuck, and each texted
@@ -53,7 +70,8 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	if err != nil {
 		return sample{}, err
 	}
-	textsBefore, passedBefore, err := r.counts(ctx)
+	textsBefore := len(r.provider.Texts())
+	ended, err := r.ended(ctx)
 	if err != nil {
 		return sample{}, err
 	}
@@ -64,16 +82,21 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	if err != nil {
 		return sample{}, err
 	}
-	time.Sleep(time.Second) // for what a call leaves to do when it is over
+	if err := r.rest(ctx); err != nil {
+		return sample{}, err
+	}
 	after, err := cpuTimes(pids)
 	if err != nil {
 		return sample{}, err
 	}
-	texts, passed, err := r.counts(ctx)
-	if err != nil {
+	s := sample{LoadResult: result, rate: rate, texted: len(r.provider.Texts()) - textsBefore}
+	if s.ended, err = r.ended(ctx); err != nil {
 		return sample{}, err
 	}
-	s := sample{LoadResult: result, rate: rate, texted: texts - textsBefore, passed: passed - passedBefore}
+	for kind, n := range ended {
+		s.ended[kind] -= n
+	}
+	maps.DeleteFunc(s.ended, func(_ string, n int) bool { return n == 0 })
 	each := func(n int) time.Duration { return (after[n] - before[n]) / time.Duration(max(1, result.Calls)) }
 	s.asterisk, s.redis = each(0), each(1)
 	if w.program != nil {
@@ -82,11 +105,33 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	return s, nil
 }
 
-// counts are the texts that the provider took, and the calls passed on as too
-// many.
-func (r *rig) counts(ctx context.Context) (texts, passed int, err error) {
-	overload, err := r.metric(ctx, "deflectd_calls_total", `reason="overload"`)
-	return len(r.provider.Texts()), int(overload), err
+// rest waits until what the calls have left to do is done: their texts are sent and
+// their records written.
+func (r *rig) rest(ctx context.Context) error {
+	time.Sleep(time.Second)
+	for _, busy := range []string{"deflectd_calls_active", "deflectd_call_records_pending"} {
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+			n, err := r.metric(ctx, busy)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			if time.Now().After(end) {
+				return fmt.Errorf("half a minute after the last call %s is still %.0f", busy, n)
+			}
+		}
+	}
+	return nil
+}
+
+// ended are the calls that are over, by what became of them and why.
+func (r *rig) ended(ctx context.Context) (map[string]int, error) {
+	ended := make(map[string]int)
+	return ended, r.samples(ctx, "deflectd_calls_total", func(labels map[string]string, value float64) {
+		ended[labels["outcome"]+", "+labels["reason"]] += int(value)
+	})
 }
 
 func cpuTimes(pids []int) ([]time.Duration, error) {
@@ -124,7 +169,7 @@ func (s sample) summary(w way) string {
 	line := fmt.Sprintf("%d of %d calls good, INVITE to 200 OK median %s, longest %s",
 		s.Good, s.Calls, ms(lab.Quantile(s.Setups, .5)), ms(lab.Quantile(s.Setups, 1)))
 	if w.texted {
-		line += fmt.Sprintf(", %d texted, %d passed on with overload", s.texted, s.passed)
+		line += fmt.Sprintf(", %d texted (%s)", s.texted, s.ends())
 	}
 	return line
 }

@@ -16,6 +16,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
 	"deflectd/deploy/lab"
 )
 
@@ -219,27 +222,33 @@ func (a api) do(ctx context.Context, method, path string, body any, header http.
 	return answer.StatusCode, text, err
 }
 
-// metric sums the samples of a metric whose labels hold all of want.
-func (a api) metric(ctx context.Context, name string, want ...string) (float64, error) {
+// metric reads a metric of deflectd: its sum over all labels.
+func (a api) metric(ctx context.Context, name string) (float64, error) {
+	var sum float64
+	err := a.samples(ctx, name, func(_ map[string]string, value float64) { sum += value })
+	return sum, err
+}
+
+// samples reads each sample of a counter or gauge of deflectd.
+func (a api) samples(ctx context.Context, name string, each func(labels map[string]string, value float64)) error {
 	_, body, err := a.request(ctx, http.MethodGet, "/metrics", nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var sum float64
-	for line := range strings.Lines(string(body)) {
-		labels, value, found := strings.Cut(strings.TrimSpace(line), " ")
-		if !found || labels != name && !strings.HasPrefix(labels, name+"{") {
-			continue
-		}
-		matches := true
-		for _, w := range want {
-			matches = matches && strings.Contains(labels, w)
-		}
-		if v, err := strconv.ParseFloat(value, 64); err == nil && matches {
-			sum += v
-		}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("reading the metrics of deflectd: %w", err)
 	}
-	return sum, nil
+	for _, sample := range families[name].GetMetric() {
+		labels := make(map[string]string)
+		for _, l := range sample.GetLabel() {
+			labels[l.GetName()] = l.GetValue()
+		}
+		// What it is not has the value 0.
+		each(labels, sample.GetCounter().GetValue()+sample.GetGauge().GetValue())
+	}
+	return nil
 }
 
 // stop ends everything.

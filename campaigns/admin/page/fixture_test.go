@@ -103,14 +103,16 @@ func (f *fixture) assemble(logger *slog.Logger) []func(context.Context) error {
 	require.NoError(t, err)
 	secret := func() []byte { return key }
 	store := campaigns.NewStore(f.rdb)
-	optouts := optout.New(optout.Options{Redis: f.rdb, Secret: secret, Logger: logger, Registerer: prometheus.NewRegistry()})
+	optouts := optout.New(optout.Options{
+		Redis: f.rdb, Secret: secret, StoreTimeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
+	})
 	guards, err := guard.New(guard.Options{
 		Redis: f.rdb, Policy: guard.Policy{Countries: []string{"US"}}, Own: func(string) bool { return false }, OptOuts: optouts,
-		Secret: secret, Timeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
+		Secret: secret, Timeout: labtest.Patience, StoreTimeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	senders := sender.New(sender.Options{
-		Redis: f.rdb, Numbers: sandbox.NewNumbers(), Campaigns: store, Logger: logger, Registerer: prometheus.NewRegistry(),
+		Redis: f.rdb, Numbers: sandbox.NewNumbers(), Campaigns: store, StoreTimeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
 	})
 	provider := sandbox.New(logger)
 	f.outbox, err = message.NewOutbox(message.Options{
@@ -125,7 +127,7 @@ func (f *fixture) assemble(logger *slog.Logger) []func(context.Context) error {
 	f.options = admin.Options{
 		Campaigns: store, Outbox: f.outbox, Recorder: recorder, OptOuts: optouts, Guards: guards, Senders: senders,
 		Inbox: inbound.New(inbound.Options{
-			Redis: f.rdb, Secret: secret, OptOuts: optouts, Reply: f.outbox.Reply, Region: "US", Logger: logger, Registerer: prometheus.NewRegistry(),
+			Redis: f.rdb, Secret: secret, OptOuts: optouts, Reply: f.outbox.Reply, Region: "US", StoreTimeout: labtest.Patience, Logger: logger, Registerer: prometheus.NewRegistry(),
 		}),
 		InboundURL: func() string { return "https://txt.example.com/webhooks/messagebird/inbound/secret" },
 		Rules:      campaigns.Rules{Region: "US"},

@@ -20,6 +20,7 @@ import (
 	"deflectd/campaigns/optout"
 	"deflectd/campaigns/phone"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 const (
@@ -56,14 +57,17 @@ func newHouse(t *testing.T) *house {
 	client, err := NewClient(Options{AccessKey: h.provider.AccessKey, URL: h.provider.URL})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
-	guards, err := guard.New(guard.Options{Redis: rdb, Secret: secret, Policy: guard.Policy{Countries: []string{"US"}}})
+	guards, err := guard.New(guard.Options{
+		Redis: rdb, Secret: secret, Policy: guard.Policy{Countries: []string{"US"}},
+		Timeout: labtest.Patience, StoreTimeout: labtest.Patience,
+	})
 	require.NoError(t, err)
-	h.list = optout.New(optout.Options{Redis: rdb, Secret: secret})
+	h.list = optout.New(optout.Options{Redis: rdb, Secret: secret, StoreTimeout: labtest.Patience})
 	h.outbox, err = message.NewOutbox(message.Options{
 		Redis: rdb, Provider: NewProvider(client, public.URL, secret), PublicURL: public.URL, Originator: ourNumber,
 		Guards: guards, OptOuts: h.list, Secret: secret,
 		Backoff: message.Backoff{Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond},
-		Breaker: message.Breaker{Failures: 1000},
+		Breaker: message.Breaker{Failures: 1000}, StoreTimeout: labtest.Patience,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -75,7 +79,7 @@ func newHouse(t *testing.T) *house {
 	})
 	inbox := inbound.New(inbound.Options{
 		Redis: rdb, Secret: secret, OptOuts: h.list, Reply: h.outbox.Reply, Region: "US",
-		Replies: inbound.Replies{Stopped: "You will get no more texts.", Started: "Welcome back.", Help: "Call us."},
+		Replies: inbound.Replies{Stopped: "You will get no more texts.", Started: "Welcome back.", Help: "Call us."}, StoreTimeout: labtest.Patience,
 	})
 	o := WebhookOptions{PublicURL: public.URL, Secret: secret, SigningKey: signingKey, Redis: rdb}
 	h.reports, err = NewReports(o, h.outbox.Report)
