@@ -57,9 +57,7 @@ func TestNewRefuses(t *testing.T) {
 func TestOddEvents(t *testing.T) {
 	f := newFake(t)
 	handle, calls := taken()
-	o := f.options(handle)
-	o.CommandTimeout, o.LostAfter = 10*time.Second, 30*time.Second // what is late on a busy machine is not lost
-	c := newClient(t, o)
+	c := newClient(t, f.options(handle))
 	run(t, c)
 	for _, message := range []string{
 		``, `garbage`, `{}`, `[]`, `null`, `7`, `"StasisStart"`, `{"type":7}`, `{"type":""}`, "\xff\xfe", `{"type":"StasisStart"`,
@@ -111,9 +109,10 @@ func TestSecrets(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, refused.Status)
 	require.NotContains(t, err.Error(), "wr0ng-secret")
 	stop := start(t, c)
-	eventually(t, func() bool { return f.asked("") == 0 && testutil.ToFloat64(c.m.up) == 0 }, "refused")
-	time.Sleep(300 * time.Millisecond)
+	eventually(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.turned > 3 }, "refused again and again")
 	stop()
+	require.Zero(t, f.asked(""))
+	require.Zero(t, testutil.ToFloat64(c.m.up))
 	require.Contains(t, log.String(), "refuses the username or password")
 	require.Equal(t, 1, strings.Count(log.String(), "trying again"), "said once")
 	require.NotContains(t, log.String(), "wr0ng-secret")

@@ -59,6 +59,10 @@ type rig struct {
 	client  *ari.Client
 	metrics *prometheus.Registry
 
+	// Options of the client: what is late on a busy machine is not lost, unless
+	// the scenario is about that.
+	commandTimeout, lostAfter time.Duration
+
 	phones      []phone
 	connections []func() // end the client and the listeners; may be called twice
 }
@@ -67,7 +71,8 @@ func newRig(t *testing.T, sw switchboard) *rig {
 	r := &rig{
 		t: t, ctx: t.Context(), sw: sw, url: sw.url,
 		calls: make(chan *ari.Channel, 16), orphans: make(chan ari.Orphan, 16),
-		metrics: prometheus.NewRegistry(),
+		metrics:        prometheus.NewRegistry(),
+		commandTimeout: 10 * time.Second, lostAfter: patience,
 	}
 	t.Cleanup(r.close)
 	return r
@@ -108,8 +113,9 @@ func (r *rig) connect() {
 	r.t.Helper()
 	client, err := ari.New(ari.Options{
 		Name: "test", URL: r.url, Username: r.sw.username, Password: r.sw.password, Application: "deflectd",
-		Registerer: r.metrics,
-		Poll:       300 * time.Millisecond,
+		Registerer:     r.metrics,
+		Poll:           300 * time.Millisecond,
+		CommandTimeout: r.commandTimeout, LostAfter: r.lostAfter,
 		Handle: func(ctx context.Context, ch *ari.Channel) {
 			r.calls <- ch
 			<-ctx.Done()
@@ -271,13 +277,20 @@ func (r *rig) place(id string) string {
 	if a.status == http.StatusNotFound {
 		return "gone"
 	}
-	var c struct {
-		Dialplan struct {
-			Context string
-			App     string `json:"app_name"`
-		}
-	}
+	var c channelAt
 	require.NoError(r.t, json.Unmarshal([]byte(a.body), &c), a.body)
+	return c.place()
+}
+
+// channelAt is a channel as Asterisk tells of it: where it is.
+type channelAt struct {
+	Dialplan struct {
+		Context string
+		App     string `json:"app_name"`
+	}
+}
+
+func (c channelAt) place() string {
 	if c.Dialplan.App == "Stasis" {
 		return "stasis"
 	}

@@ -33,6 +33,7 @@ type fake struct {
 	mute     bool            // heartbeats are swallowed
 	deaf     bool            // websockets are not read
 	log      []string
+	turned   int // requests of whoever is not let in
 }
 
 func newFake(t *testing.T) *fake {
@@ -47,16 +48,19 @@ func newFake(t *testing.T) *fake {
 	return f
 }
 
+// options are those of a client that looks often, and to which what is late on a
+// busy machine is not lost.
 func (f *fake) options(handle func(context.Context, *Channel)) Options {
 	return Options{
 		Name: "fake", URL: f.URL + "/ari", Username: "user", Password: "pass word", Application: "deflectd",
-		CommandTimeout: 500 * time.Millisecond, Poll: 100 * time.Millisecond, LostAfter: 200 * time.Millisecond,
+		CommandTimeout: 10 * time.Second, Poll: 100 * time.Millisecond, LostAfter: 30 * time.Second,
 		Handle: handle,
 	}
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if user, password, _ := r.BasicAuth(); user != "user" || password != "pass word" {
+		f.set(func() { f.turned++ })
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -87,10 +91,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.send(`{"type":"ChannelUserevent","application":"deflectd","eventname":"` + strings.TrimPrefix(path, "/events/user/") + `","userevent":{}}`)
 		}
 	case strings.HasSuffix(path, "/continue"):
-		id := strings.Split(path, "/")[2]
-		f.leave(id)
-		f.set(func() { f.dialplan[id] = true })
-		f.send(event("StasisEnd", id))
+		f.proceed(strings.Split(path, "/")[2])
 	case r.Method == http.MethodGet && strings.HasPrefix(path, "/channels/"):
 		f.describe(w, strings.Split(path, "/"))
 	case strings.HasPrefix(path, "/playbacks/"):
@@ -141,6 +142,10 @@ func (f *fake) send(message string) {
 	f.mu.Lock()
 	ws := f.ws
 	f.mu.Unlock()
+	write(ws, message)
+}
+
+func write(ws *websocket.Conn, message string) {
 	_ = ws.Write(context.Background(), websocket.MessageText, []byte(message))
 }
 
@@ -159,15 +164,30 @@ func (f *fake) set(change func()) {
 	change()
 }
 
-// come lets a channel enter the application.
+// come lets a channel enter the application: nobody finds it there before its
+// start is sent.
 func (f *fake) come(id string) {
-	f.set(func() { f.channels = append(f.channels, id) })
-	f.send(event("StasisStart", id))
+	f.set(func() {
+		f.channels = append(f.channels, id)
+		write(f.ws, event("StasisStart", id))
+	})
+}
+
+// proceed lets a channel go on in the dialplan.
+func (f *fake) proceed(id string) {
+	f.set(func() {
+		f.remove(id)
+		f.dialplan[id] = true
+		write(f.ws, event("StasisEnd", id))
+	})
 }
 
 // leave lets a channel leave; nobody is told.
-func (f *fake) leave(id string) {
-	f.set(func() { f.channels = slices.DeleteFunc(f.channels, func(c string) bool { return c == id }) })
+func (f *fake) leave(id string) { f.set(func() { f.remove(id) }) }
+
+// remove takes a channel out of the application. The caller holds the lock.
+func (f *fake) remove(id string) {
+	f.channels = slices.DeleteFunc(f.channels, func(c string) bool { return c == id })
 }
 
 func (f *fake) inDialplan(id string) bool {

@@ -72,6 +72,7 @@ func realOptions(a *lab.Asterisk, handle func(context.Context, *Channel)) Option
 	return Options{
 		Name: "pbx", URL: a.ARIURL, Username: a.Username, Password: a.Password, Application: application,
 		Logger: slog.New(slog.DiscardHandler), Poll: time.Second, Handle: handle,
+		CommandTimeout: 10 * time.Second, // what is late on a busy machine is not lost
 	}
 }
 
@@ -81,6 +82,15 @@ func variable(t *testing.T, c *Client, channel, name string) string {
 	v, err := c.newChannel(channel, Start{}, 0).Variable(t.Context(), name)
 	require.NoError(t, err)
 	return v
+}
+
+// playing tells whether a playback has begun to be heard.
+func playing(t *testing.T, c *Client, id string) func() bool {
+	return func() bool {
+		var said struct{ State string }
+		require.NoError(t, c.command(t.Context(), verbPlayback, http.MethodGet, "/playbacks/"+url.PathEscape(id), &said))
+		return said.State == "playing"
+	}
 }
 
 func letGoStatus(t *testing.T, c *Client, channel string) func() bool {
@@ -105,7 +115,7 @@ func TestRealCall(t *testing.T) {
 		ch := receive(t, calls)
 		require.Equal(t, channel, ch.ID())
 		start := ch.Start()
-		require.WithinDuration(t, time.Now(), start.Created, 10*time.Second)
+		require.WithinDuration(t, time.Now(), start.Created, time.Minute)
 		start.Created = time.Time{}
 		require.Equal(t, Start{
 			Args: []string{"dnis=100", "ani=+14155550123"}, Extension: "100",
@@ -155,9 +165,9 @@ func TestRealCall(t *testing.T) {
 		_, caller := place(t, c, "try")
 		ch := receive(t, calls)
 		require.NoError(t, ch.Answer(ctx))
+		began := time.Now()
 		id, err := ch.Play(ctx, lab.SoundSecond, lab.SoundSecond)
 		require.NoError(t, err)
-		began := time.Now()
 		e := next[*arilib.PlaybackFinished](t, ch)
 		require.Equal(t, id, e.Playback.ID)
 		require.Equal(t, "done", e.Playback.State)
@@ -177,8 +187,9 @@ func TestRealCall(t *testing.T) {
 		}
 		require.NoError(t, ch.Stop(ctx, id), "over already")
 
-		_, err = ch.Play(ctx, lab.SoundMinute)
+		id, err = ch.Play(ctx, lab.SoundMinute)
 		require.NoError(t, err)
+		eventually(t, playing(t, c, id), "it may end without an event before it plays")
 		require.NoError(t, c.newChannel(caller, Start{}, 0).Hangup(ctx))
 		next[*arilib.ChannelHangupRequest](t, ch)
 		require.Equal(t, "failed", next[*arilib.PlaybackFinished](t, ch).Playback.State)
@@ -231,7 +242,7 @@ func TestRealLeftovers(t *testing.T) {
 	require.Eventually(t, letGoStatus(t, c, channel), time.Minute, 10*time.Millisecond)
 	require.Equal(t, "failed", variable(t, c, channel, "DEFLECTD_OUTCOME"))
 	require.Equal(t, "internal", variable(t, c, channel, "DEFLECTD_REASON"))
-	require.InDelta(t, 2, testutil.ToFloat64(c.m.leftovers), 0)
+	eventually(t, func() bool { return testutil.ToFloat64(c.m.leftovers) == 2 }, "it has heard of it itself")
 }
 
 // Without the module that has ARRAY no variables are set, and calls are let go
@@ -290,7 +301,7 @@ func TestRealOrphans(t *testing.T) {
 			o.Presentation = "allowed_not_screened"
 		}
 		delete(ids, o.Channel)
-		require.WithinDuration(t, time.Now(), o.Created, 20*time.Second)
+		require.WithinDuration(t, time.Now(), o.Created, time.Minute)
 		require.Equal(t, Orphan{
 			Node: "pbx", Channel: o.Channel, Args: []string{"dnis=100", "ani=+14155550123"},
 			Extension: "100", CallerNumber: "+14155550123", RDNIS: "+14155550999",
@@ -301,7 +312,7 @@ func TestRealOrphans(t *testing.T) {
 	}
 	require.Less(t, unasked, n/2)
 	require.InDelta(t, n, testutil.ToFloat64(second.m.orphans), 0)
-	require.False(t, first.Up(), "it was told that it is replaced")
+	eventually(t, func() bool { return !first.Up() }, "it was told that it is replaced")
 	for _, ch := range owned {
 		require.ErrorIs(t, drainEvents(ch), ErrSwitchLost)
 	}
@@ -329,7 +340,7 @@ func TestRealRestart(t *testing.T) {
 	require.NoError(t, a.Restart(t.Context()))
 	require.ErrorIs(t, drainEvents(ch), ErrSwitchLost)
 	require.Eventually(t, c.Up, time.Minute, 10*time.Millisecond)
-	require.InDelta(t, 1, testutil.ToFloat64(c.m.reconnects), 0)
+	eventually(t, func() bool { return testutil.ToFloat64(c.m.reconnects) == 1 }, "counted")
 	place(t, c, "try")
 	require.NoError(t, receive(t, calls).Continue(t.Context()))
 }
@@ -354,9 +365,9 @@ func TestRealStop(t *testing.T) {
 	began := time.Now()
 	stop()
 	<-stopping
-	require.Less(t, time.Since(began), 2*time.Second)
-	require.True(t, letGoStatus(t, c, channel)())
+	require.Less(t, time.Since(began), drainFor)
 	require.False(t, c.Up())
+	require.Eventually(t, letGoStatus(t, c, channel), time.Minute, 10*time.Millisecond)
 
 	// Now nobody is there: the dialplan goes on at once.
 	channel, _ = place(t, c, "try")

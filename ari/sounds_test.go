@@ -2,6 +2,7 @@ package ari
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -30,12 +31,7 @@ func TestASoundIsKnownToOneNodeAtLeast(t *testing.T) {
 	one.AddSound("acme/first", time.Second)
 	two.AddSound("acme/second", time.Second)
 	s := NewSounds(first, second)
-	knows := func(name string) bool {
-		t.Helper()
-		known, err := s.Sound(t.Context(), name)
-		require.NoError(t, err)
-		return known
-	}
+	knows := func(name string) bool { t.Helper(); return answer(t, s, name) }
 	assert.True(t, knows("sound:acme/first"))
 	assert.True(t, knows("acme/second"))
 	assert.False(t, knows("acme/third"))
@@ -63,6 +59,20 @@ func TestASoundIsKnownToOneNodeAtLeast(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotConnected)
 	_, err = NewSounds().Sound(t.Context(), "acme/first")
 	require.ErrorIs(t, err, ErrNotConnected)
+}
+
+// answer is what is said of a sound. Where a busy machine has no time to say it, it
+// is asked for again.
+func answer(t *testing.T, s *Sounds, name string) bool {
+	t.Helper()
+	for began := time.Now(); ; s.age(soundsDoubted) {
+		known, err := s.Sound(t.Context(), name)
+		if errors.Is(err, context.DeadlineExceeded) && time.Since(began) < patience {
+			continue
+		}
+		require.NoError(t, err)
+		return known
+	}
 }
 
 // age makes what is remembered older.
@@ -107,9 +117,7 @@ func TestASoundThatIsNotKnownOf(t *testing.T) {
 			assert.Equal(t, before, srv.Requests(aritest.VerbSound), "nobody waits twice")
 			srv.Heal()
 			s.age(soundsDoubted)
-			known, err := s.Sound(t.Context(), "acme/offer")
-			require.NoError(t, err)
-			assert.True(t, known)
+			assert.True(t, answer(t, s, "acme/offer"))
 		})
 	}
 
@@ -118,9 +126,7 @@ func TestASoundThatIsNotKnownOf(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	fails(ctx, s, "acme/offer")
-	known, err := s.Sound(t.Context(), "acme/offer")
-	require.NoError(t, err)
-	assert.True(t, known)
+	assert.True(t, answer(t, s, "acme/offer"))
 }
 
 // patience bounds what a test waits for.
@@ -133,8 +139,7 @@ func TestSoundsRememberSoMuch(t *testing.T) {
 	for i := range mostSounds {
 		s.known[string(rune(i))] = soundAnswer{until: time.Now().Add(time.Hour)}
 	}
-	_, err := s.Sound(t.Context(), "acme/offer")
-	require.NoError(t, err)
+	answer(t, s, "acme/offer")
 	assert.Len(t, s.known, 1)
 }
 

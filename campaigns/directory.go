@@ -45,7 +45,7 @@ func NewDirectory(store *Store, o DirectoryOptions) *Directory {
 	}, func() float64 { return float64(d.count()) })
 	metrics.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "deflectd_campaigns_loaded_timestamp_seconds",
-		Help: "When the campaigns were last read from Redis, in Unix time; 0 before the first time.",
+		Help: "As of when the campaigns in memory are: when their last reading from Redis began, in Unix time; 0 before the first.",
 	}, d.loadedAt)
 	return d
 }

@@ -256,7 +256,7 @@ func many(tb testing.TB, n int) *Directory {
 	add(sample("prefix", "+1888*", "+18885*", "+44*"))
 	add(sample("all", "*"))
 	d := NewDirectory(NewStore(nil), DirectoryOptions{Region: "US"})
-	d.now.Store(d.build(tb.Context(), raw, true))
+	d.now.Store(d.build(tb.Context(), time.Now(), raw, true))
 	return d
 }
 
@@ -289,13 +289,13 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 	b.Run("unchanged", func(b *testing.B) {
 		for b.Loop() {
-			d.now.Store(d.build(b.Context(), raw, true))
+			d.now.Store(d.build(b.Context(), time.Now(), raw, true))
 		}
 	})
 	b.Run("first", func(b *testing.B) {
 		for b.Loop() {
 			d.now.Store(nil)
-			d.now.Store(d.build(b.Context(), raw, true))
+			d.now.Store(d.build(b.Context(), time.Now(), raw, true))
 		}
 	})
 }

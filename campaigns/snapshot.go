@@ -62,6 +62,7 @@ func (d *Directory) refresh(ctx context.Context) error {
 	defer cancel()
 	var all *redis.MapStringStringCmd
 	var service *redis.StringCmd
+	began := time.Now() // what is changed from now on may not be in it
 	_, err := d.store.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		all = p.HGetAll(ctx, keyCampaigns)
 		service = p.Get(ctx, ServiceKey)
@@ -70,11 +71,11 @@ func (d *Directory) refresh(ctx context.Context) error {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("read campaigns: %w", err)
 	}
-	d.now.Store(d.build(ctx, all.Val(), service.Val() != ServiceOff))
+	d.now.Store(d.build(ctx, began, all.Val(), service.Val() != ServiceOff))
 	return nil
 }
 
-func (d *Directory) build(ctx context.Context, raw map[string]string, service bool) *snapshot {
+func (d *Directory) build(ctx context.Context, loaded time.Time, raw map[string]string, service bool) *snapshot {
 	var before map[string]entry
 	if s := d.now.Load(); s != nil {
 		before = s.entries
@@ -84,7 +85,7 @@ func (d *Directory) build(ctx context.Context, raw map[string]string, service bo
 		prefixes: make(map[string]*Campaign),
 		own:      make(map[string]struct{}, len(raw)),
 		service:  service,
-		loaded:   time.Now(),
+		loaded:   loaded,
 		entries:  make(map[string]entry, len(raw)),
 	}
 	for id, text := range raw {

@@ -17,14 +17,14 @@ import (
 func (x *exchange) recovers() {
 	x.t.Helper()
 	const offer = "sound:deflectd/offer"
-	ctx, cancel := context.WithTimeout(x.t.Context(), 10*within)
+	ctx, cancel := context.WithTimeout(x.t.Context(), 3*patience)
 	defer cancel()
 	for {
 		call := x.call()
 		require.NoError(x.t, call.Wait(ctx, func(s aritest.State) bool {
-			return s.Playing() == offer || s.Where != aritest.InStasis
+			return heard(s, offer) || s.Where != aritest.InStasis
 		}))
-		if call.State().Playing() == offer {
+		if heard(call.State(), offer) {
 			call.Press("1")
 			x.ended(call, aritest.Gone, report.Deflected, report.Released)
 			return
@@ -42,7 +42,7 @@ func TestManyCalls(t *testing.T) {
 	for n := range calls {
 		calls[n] = x.call()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*within)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	gone := func(s aritest.State) bool { return s.Where != aritest.InStasis }
 	var callers sync.WaitGroup
@@ -67,7 +67,7 @@ func TestManyCalls(t *testing.T) {
 			continue
 		}
 		longest = max(longest, state.FirstCommand.Sub(state.Placed))
-		ends[x.recordIn(call.ID(), 4*within).Reason]++
+		ends[x.record(call.ID()).Reason]++
 	}
 	t.Logf("%v, %d came while the connection was away; the longest wait was %s", ends, unreached, longest)
 	require.LessOrEqual(t, int64(ends[report.Released]), x.gateway.taken.Load())
@@ -83,12 +83,12 @@ func TestManyCallsWithoutTheStore(t *testing.T) {
 	for n := range calls {
 		calls[n] = x.call()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*within)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	ends, longest := map[report.Reason]int{}, time.Duration(0)
 	for _, call := range calls {
 		require.NoError(t, call.Wait(ctx, func(s aritest.State) bool { return s.Where == aritest.InDialplan }))
-		got := x.recordIn(call.ID(), 4*within)
+		got := x.record(call.ID())
 		ends[got.Reason]++
 		longest = max(longest, got.Ended.Sub(got.Started))
 	}

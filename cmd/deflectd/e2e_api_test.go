@@ -103,6 +103,21 @@ func (w *world) known(t *testing.T, changed time.Time) {
 	})
 }
 
+// decided waits until calls to a number end so, as they are judged now; "" where
+// they are offered a text.
+func (w *world) decided(t *testing.T, dnis string, reason report.Reason) {
+	t.Helper()
+	caller := w.number()
+	eventually(t, func() error {
+		var d report.Decision
+		w.api(t, http.MethodPost, "/v1/decisions", map[string]string{"dnis": dnis, "ani": caller}).into(t, http.StatusOK, &d)
+		if d.Reason != reason {
+			return fmt.Errorf("a call to %s would be %s (%s)", dnis, d.Outcome, d.Reason)
+		}
+		return nil
+	})
+}
+
 // ended is the record of the one call that a campaign had. It waits for it and
 // asserts that there is one, that it says so, and that it was counted so and
 // not otherwise.
@@ -114,9 +129,8 @@ func (w *world) ended(t *testing.T, c campaigns.Campaign, outcome report.Outcome
 	require.Equal(t, "pbx", record.Node)
 	require.False(t, record.Started.IsZero())
 	require.False(t, record.Ended.Before(record.Started))
-	series := fmt.Sprintf(`deflectd_calls_total{campaign=%q,outcome=%q,reason=%q}`, c.ID, outcome, reason)
-	require.InDelta(t, 1, w.metric(t, series), 0, series)
-	require.InDelta(t, 1, w.sum(t, fmt.Sprintf(`deflectd_calls_total{campaign=%q,`, c.ID)), 0)
+	w.counted(t, 1, fmt.Sprintf(`deflectd_calls_total{campaign=%q,outcome=%q,reason=%q}`, c.ID, outcome, reason))
+	w.counted(t, 1, fmt.Sprintf(`deflectd_calls_total{campaign=%q,`, c.ID))
 	return record
 }
 
@@ -239,6 +253,19 @@ func (w *world) textsTo(number string) []lab.TextRequest {
 func (w *world) metric(t *testing.T, series string) float64 {
 	t.Helper()
 	return w.sum(t, series+" ")
+}
+
+// counted asserts that all series that begin so add up to n. It waits until they
+// do: what was done may be seen a moment before it is counted.
+func (w *world) counted(t *testing.T, n int, begin string) {
+	t.Helper()
+	eventually(t, func() error {
+		if sum := w.sum(t, begin); sum < float64(n) {
+			return fmt.Errorf("%s… is %g, not %d", begin, sum, n)
+		}
+		return nil
+	})
+	require.InDelta(t, n, w.sum(t, begin), 0, begin)
 }
 
 // sum adds up all series that begin so.

@@ -76,10 +76,10 @@ func TestFaultEventStreamBreaks(t *testing.T) {
 	d := w.serve(t)
 	prompt, listen, told := w.campaign(t, prompting), w.campaign(t, listening), w.campaign(t, telling)
 	calls := []*ongoing{
-		w.place(t, prompt, lab.Caller{Steps: pressesAfter(4*time.Second, "1")}).at(t, "prompt offer"),
-		w.place(t, told, lab.Caller{Steps: givesUp(4 * time.Second)}).at(t, "prompt sent"),
+		w.place(t, prompt, lab.Caller{Steps: pressesAfter(8*time.Second, "1")}).at(t, "prompt offer"),
+		w.place(t, told, lab.Caller{Steps: givesUp(8 * time.Second)}).at(t, "prompt sent"),
 		// The end of this one's prompt falls into the gap, or near it.
-		w.place(t, listen, lab.Caller{Steps: pressesAfter(4*time.Second, "1")}).at(t, "prompt offer"),
+		w.place(t, listen, lab.Caller{Steps: pressesAfter(8*time.Second, "1")}).at(t, "prompt offer"),
 	}
 	for n := range 3 {
 		l.drop(false)

@@ -107,7 +107,7 @@ func TestFaultAsteriskKilledAndToldToStop(t *testing.T) {
 	w := newWorld(t, worldOptions{redis: durable})
 	d := w.spawn(t)
 	c := w.campaign(t, prompting)
-	call := w.place(t, c, lab.Caller{Steps: givesUp(2 * time.Second)}).at(t, "prompt offer")
+	call := w.place(t, c, lab.Caller{Steps: givesUp(6 * time.Second)}).at(t, "prompt offer")
 	require.NoError(t, w.asterisk.Kill())
 	broken := time.Now()
 	require.Equal(t, exitDone, d.terminate(t))

@@ -48,16 +48,16 @@ func TestFaultRedisAway(t *testing.T) {
 func testRedisAway(t *testing.T, away, back func(*testing.T, *world)) {
 	w := newWorld(t, worldOptions{redis: durable})
 	d := w.serve(t)
-	w.provider.Then(lab.Slow(2 * time.Second))
 	offered, told, asked := w.campaign(t, prompting), w.campaign(t, telling), w.campaign(t, send(3*time.Second))
 	sendNew, askNew := w.campaign(t, waiting), w.campaign(t)
 	off := w.campaign(t, func(c *campaigns.Campaign) { c.Enabled = new(bool) })
 
-	// Before: one that will press the key when Redis is away, one that has its
-	// text, and one that waits for the provider.
+	// Before: one that has its text, one that will press the key when Redis is
+	// away, and one that waits for the provider.
+	has := w.place(t, told, lab.Caller{Steps: givesUp(8 * time.Second)}).at(t, "prompt sent")
+	offer := w.place(t, offered, lab.Caller{Steps: pressesAfter(5*time.Second, "1")}).at(t, "prompt offer")
+	w.provider.Then(lab.Slow(2 * time.Second))
 	slow := w.place(t, asked, lab.Caller{}).at(t, "text sending")
-	offer := w.place(t, offered, lab.Caller{Steps: pressesAfter(3*time.Second, "1")}).at(t, "prompt offer")
-	has := w.place(t, told, lab.Caller{Steps: givesUp(5 * time.Second)}).at(t, "prompt sent")
 	away(t, w)
 	broken := time.Now()
 
@@ -81,13 +81,13 @@ func testRedisAway(t *testing.T, away, back func(*testing.T, *world)) {
 		require.Equal(t, string(report.StoreDown), a.Variables["DEFLECTD_REASON"])
 	}
 	r := offer.over(t)
-	a := offer.inIVR(t, "Redis went during a prompt of a minute, key pressed", r.Answered.Add(3*time.Second))
+	a := offer.inIVR(t, "Redis went during a prompt of a minute, key pressed", r.Answered.Add(5*time.Second))
 	require.Equal(t, string(report.StoreDown), a.Variables["DEFLECTD_REASON"])
 	// What became of its text cannot be known while Redis is away.
 	a = slow.inIVR(t, "Redis went while a caller waited for the provider, for 3 s", slow.over(t).Answered)
 	require.Equal(t, string(report.MessageTimeout), a.Variables["DEFLECTD_REASON"])
 	require.Equal(t, lab.ByCaller, has.over(t).HungUpBy, "who has the text needs no Redis")
-	require.NoError(t, w.readyz(t, http.StatusServiceUnavailable, "Redis does not answer"))
+	eventually(t, func() error { return w.readyz(t, http.StatusServiceUnavailable, "Redis does not answer") })
 	require.Positive(t, w.metric(t, "deflectd_call_records_pending"))
 
 	back(t, w)
@@ -115,7 +115,7 @@ func TestFaultRedisRestarted(t *testing.T) {
 	w.provider.Then(lab.Slow(2 * time.Second))
 	asked, offered := w.campaign(t, waiting), w.campaign(t, prompting)
 	slow := w.place(t, asked, lab.Caller{}).at(t, "text sending")
-	offer := w.place(t, offered, lab.Caller{Steps: pressesAfter(3*time.Second, "1")}).at(t, "prompt offer")
+	offer := w.place(t, offered, lab.Caller{Steps: pressesAfter(6*time.Second, "1")}).at(t, "prompt offer")
 	began := time.Now()
 	require.NoError(t, w.redis.Restart(t.Context()))
 	t.Logf("measured: Redis is restarted: it took %.1f s", time.Since(began).Seconds())
@@ -171,13 +171,13 @@ func TestFaultRedisTakesNothing(t *testing.T) {
 			rdb := redis.NewClient(&redis.Options{Addr: w.redis.Addr})
 			t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 			offered, asked := w.campaign(t, prompting), w.campaign(t, waiting)
-			offer := w.place(t, offered, lab.Caller{Steps: pressesAfter(2*time.Second, "1")}).at(t, "prompt offer")
+			offer := w.place(t, offered, lab.Caller{Steps: pressesAfter(4*time.Second, "1")}).at(t, "prompt offer")
 			require.NoError(t, rdb.Do(t.Context(), test.away...).Err())
 			unasked := w.place(t, asked, lab.Caller{})
 			for _, c := range []*ongoing{offer, unasked} {
 				needed := c.over(t).Answered
 				if c == offer {
-					needed = needed.Add(2 * time.Second)
+					needed = needed.Add(4 * time.Second)
 				}
 				a := c.inIVR(t, "Redis is "+name, needed)
 				require.Equal(t, string(report.StoreDown), a.Variables["DEFLECTD_REASON"])

@@ -22,11 +22,13 @@ func TestFaultAsteriskRestarted(t *testing.T) {
 	w.provider.Then(lab.Silent(), lab.Breaks(http.StatusServiceUnavailable))
 	prompt, listen := w.campaign(t, prompting), w.campaign(t, listening)
 	silent, queued := w.campaign(t, waiting), w.campaign(t, waiting)
-	lasting := givesUp(6 * time.Second)
+	lasting := givesUp(12 * time.Second)
 	calls := []*ongoing{
-		w.place(t, prompt, lab.Caller{Steps: lasting}).at(t, "prompt offer"),
-		w.place(t, listen, lab.Caller{Steps: lasting}).at(t, "prompt offer"),
-		w.place(t, silent, lab.Caller{Steps: lasting}).at(t, "text sending"),
+		w.place(t, prompt, lab.Caller{Steps: lasting}), w.place(t, listen, lab.Caller{Steps: lasting}),
+		w.place(t, silent, lab.Caller{Steps: lasting}),
+	}
+	for i, step := range []string{"prompt offer", "prompt offer", "text sending"} {
+		calls[i].at(t, step)
 	}
 	calls = append(calls, w.place(t, queued, lab.Caller{Steps: lasting}).at(t, "text sending"))
 	require.NoError(t, w.asterisk.Kill())

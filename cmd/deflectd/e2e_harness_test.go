@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"deflectd/campaigns/report"
 	"deflectd/deploy/lab"
 )
 
@@ -35,7 +36,7 @@ import (
 
 // soon bounds what follows by itself from what has happened: generous, for
 // machines that have much else to do.
-const soon = 10 * time.Second
+const soon = 30 * time.Second
 
 // world is a deflectd's surroundings, and whatever daemon runs in them.
 type world struct {
@@ -252,9 +253,15 @@ func (w *world) audit(t *testing.T, d *inProcess, unreached int) {
 		}
 		return nil
 	})
-	records := w.records(t, nil)
+	var records []report.Call
+	eventually(t, func() error {
+		if records = w.records(t, nil); len(records) < placed {
+			return fmt.Errorf("%d of %d calls have a record", len(records), placed)
+		}
+		return nil
+	})
 	require.Len(t, records, placed, "one record a call")
-	require.InDelta(t, placed, w.sum(t, "deflectd_calls_total{"), 0)
+	w.counted(t, placed, "deflectd_calls_total{")
 	require.Zero(t, w.metric(t, "deflectd_calls_active"))
 	require.Zero(t, w.metric(t, "deflectd_calls_setting_up"))
 	texted := map[string]bool{}

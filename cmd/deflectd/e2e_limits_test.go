@@ -56,14 +56,13 @@ func testOverload(t *testing.T, w *world) {
 }
 
 func testServiceOff(t *testing.T, w *world) {
-	turn := func(body string) {
-		t.Helper()
-		turned := time.Now()
-		require.Equal(t, http.StatusOK, w.api(t, http.MethodPut, "/v1/service", body).status)
-		w.known(t, turned)
-	}
 	c, caller := w.campaign(t), w.number()
-	turn(`{"enabled": false}`)
+	turn := func(body string, reason report.Reason) {
+		t.Helper()
+		require.Equal(t, http.StatusOK, w.api(t, http.MethodPut, "/v1/service", body).status)
+		w.decided(t, c.DNIS[0], reason)
+	}
+	turn(`{"enabled": false}`, report.ServiceOff)
 	r := w.call(t, lab.Caller{DNIS: c.DNIS[0], From: caller, Steps: presses("1")})
 	record := w.ended(t, c, report.Passed, report.ServiceOff)
 	a := w.letGo(t, r, record, "ivr", "")
@@ -72,7 +71,7 @@ func testServiceOff(t *testing.T, w *world) {
 	refused := w.api(t, http.MethodPost, "/v1/campaigns/"+c.ID+"/messages", map[string]string{"to": caller})
 	require.Equal(t, http.StatusConflict, refused.status, refused.body)
 	require.Contains(t, refused.body, "switched off")
-	turn(`{"enabled": true}`)
+	turn(`{"enabled": true}`, "")
 
 	// Switched off while the offer is heard: the text is refused all the same.
 	during, other := w.campaign(t, func(c *campaigns.Campaign) { c.Offer.Prompt = lab.SoundMinute }), w.number()
@@ -88,12 +87,12 @@ func testServiceOff(t *testing.T, w *world) {
 		}
 		return nil
 	})
-	turn(`{"enabled": false}`)
+	turn(`{"enabled": false}`, report.ServiceOff)
 	wg.Wait()
 	record = w.ended(t, during, report.Passed, report.ServiceOff)
 	w.letGo(t, r, record, "ivr", "")
 	w.noText(t, other)
-	turn(`{"enabled": true}`)
+	turn(`{"enabled": true}`, "")
 }
 
 // TestSandbox tries deflectd out without an account: the text is kept, readable

@@ -87,11 +87,28 @@ var caller = lab.Caller{
 	Timeout: 30 * time.Second,
 }
 
+// answered waits until calls would be answered: the news of the campaign takes a
+// moment to them.
+func (s *stage) answered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		var decision struct{ Reason string }
+		err := s.api.do(ctx, http.MethodPost, "/v1/decisions", map[string]string{"dnis": dnis, "ani": ani}, &decision)
+		if err != nil || decision.Reason == "" {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("a call would not be answered: %s", decision.Reason)
+		}
+	}
+}
+
 func (s *stage) placeCall(ctx context.Context, tell *teller) error {
-	select { // the news of the campaign takes a moment to the calls
-	case <-time.After(300 * time.Millisecond):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.answered(ctx); err != nil {
+		return err
 	}
 	tell.begin = time.Now()
 	tell.line("caller", "%s dials %s, and will press 1 after two seconds", ani, dnis)

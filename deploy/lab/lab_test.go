@@ -107,28 +107,29 @@ func TestCall(t *testing.T) {
 			require.Equal(t, "+14155550123", arrival.Caller)
 			require.Equal(t, "FAILED", arrival.StasisStatus)
 			require.Equal(t, "Ring", arrival.State)
-			require.WithinDuration(t, r.Invited, arrival.At, time.Second)
+			require.WithinDuration(t, r.Invited, arrival.At, time.Minute)
 		}},
 		"keys as RTP": {
-			Caller{DNIS: "7001", From: "1", Steps: []Step{Answered(), Pause(200 * time.Millisecond), Press("1#2"), AwaitBye()}},
+			Caller{DNIS: "7001", From: "1", Steps: []Step{Answered(), Pause(500 * time.Millisecond), Press("1#2"), AwaitBye()}},
 			func(t *testing.T, r Result) {
 				require.Equal(t, 16, r.Cause)
-				require.Contains(t, a.Logs(), "KEYS 1\n")
+				logs(t, a, "KEYS 1\n")
 			},
 		},
 		"keys as INFO": {
-			Caller{DNIS: "7001", From: "1", Steps: []Step{Answered(), Pause(200 * time.Millisecond), PressInfo("53#"), AwaitBye()}},
+			Caller{DNIS: "7001", From: "1", Steps: []Step{Answered(), Pause(500 * time.Millisecond), PressInfo("53#"), AwaitBye()}},
 			func(t *testing.T, r Result) {
 				require.Equal(t, 16, r.Cause)
-				require.Contains(t, a.Logs(), "KEYS 53\n")
+				logs(t, a, "KEYS 53\n")
 			},
 		},
 		"hears a prompt and hangs up": {
 			Caller{DNIS: "7002", From: "1", Steps: []Step{Answered(), Pause(1500 * time.Millisecond), Hangup()}},
 			func(t *testing.T, r Result) {
 				require.Equal(t, ByCaller, r.HungUpBy)
-				require.InDelta(t, 1.5, r.Talk().Seconds(), 0.3)
-				require.InDelta(t, 1.5, r.Heard.Seconds(), 0.5)
+				require.GreaterOrEqual(t, r.Talk(), 1400*time.Millisecond)
+				require.Greater(t, r.Heard, 500*time.Millisecond) // a busy Asterisk speaks slowly
+				require.LessOrEqual(t, r.Heard, r.Talk()+200*time.Millisecond)
 			},
 		},
 		"cancels": {
@@ -152,11 +153,12 @@ func TestCall(t *testing.T) {
 			},
 		},
 		"is stuck after the answer": {
-			Caller{DNIS: "7005", From: "1", Timeout: time.Second}, func(t *testing.T, r Result) {
+			Caller{DNIS: "7005", From: "1", Timeout: 3 * time.Second}, func(t *testing.T, r Result) {
 				require.True(t, r.Stuck)
 				require.Equal(t, ByCaller, r.HungUpBy)
 				require.Equal(t, 200, r.Status)
-				require.InDelta(t, 1.0, r.Talk().Seconds(), 0.3)
+				require.GreaterOrEqual(t, r.Talk(), 2900*time.Millisecond)
+				require.Less(t, r.Talk(), 30*time.Second, "the switch keeps it for a minute")
 				require.Zero(t, r.Heard)
 			},
 		},
@@ -165,7 +167,7 @@ func TestCall(t *testing.T) {
 			func(t *testing.T, r Result) {
 				require.Equal(t, BySwitch, r.HungUpBy)
 				require.Equal(t, CauseIVR, r.Cause)
-				require.Less(t, r.Talk(), 5*time.Second)
+				require.Less(t, r.Talk(), 15*time.Second)
 			},
 		},
 		"hostile name and number": {
@@ -194,6 +196,12 @@ func TestCall(t *testing.T) {
 	}
 }
 
+// logs waits until Asterisk has logged something.
+func logs(t *testing.T, a *Asterisk, what string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(a.Logs(), what) }, time.Minute, 10*time.Millisecond, what)
+}
+
 func TestCallNeedsStepsInOrder(t *testing.T) {
 	t.Parallel()
 	for _, steps := range [][]Step{{Hangup()}, {Answered(), Cancel()}, {Answered(), Answered()}, {AwaitBye()}} {
@@ -205,20 +213,20 @@ func TestCallNeedsStepsInOrder(t *testing.T) {
 func TestAsteriskKillRestartFreeze(t *testing.T) {
 	t.Parallel()
 	a := startAsterisk(t, AsteriskOptions{})
-	call := func() Result {
-		r, err := a.Call(t.Context(), Caller{DNIS: "+18005550100", From: "1", Timeout: time.Second})
+	call := func(timeout time.Duration) Result {
+		r, err := a.Call(t.Context(), Caller{DNIS: "+18005550100", From: "1", Timeout: timeout})
 		require.NoError(t, err)
 		return r
 	}
-	require.Equal(t, CauseIVR, call().Cause)
+	require.Equal(t, CauseIVR, call(answerTime).Cause)
 	require.NoError(t, a.Kill())
 	require.NoError(t, a.Restart(t.Context()))
-	require.Equal(t, CauseIVR, call().Cause)
+	require.Equal(t, CauseIVR, call(answerTime).Cause)
 
 	require.NoError(t, a.Freeze())
-	require.True(t, call().Stuck)
+	require.True(t, call(time.Second).Stuck)
 	require.NoError(t, a.Thaw())
-	require.Equal(t, CauseIVR, call().Cause)
+	require.Equal(t, CauseIVR, call(answerTime).Cause)
 
 	pid := a.PID()
 	require.NoError(t, a.Freeze())
@@ -231,14 +239,14 @@ func TestRedis(t *testing.T) {
 	r, err := StartRedis(t.Context(), t.TempDir(), "--appendonly", "yes", "--appendfsync", "always")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Stop()) })
-	require.Equal(t, "+OK", redis(t, r, "SET a 1"))
+	require.Equal(t, "+OK", redis(t, r, "SET a 1", answerTime))
 	require.NoError(t, r.Kill())
 	require.NoError(t, r.Restart(t.Context()))
-	require.Equal(t, "$1", redis(t, r, "GET a"))
+	require.Equal(t, "$1", redis(t, r, "GET a", answerTime))
 	require.NoError(t, r.Freeze())
-	require.Empty(t, redis(t, r, "GET a"))
+	require.Empty(t, redis(t, r, "GET a", 250*time.Millisecond))
 	require.NoError(t, r.Thaw())
-	require.Equal(t, "$1", redis(t, r, "GET a"))
+	require.Equal(t, "$1", redis(t, r, "GET a", answerTime))
 	require.NoError(t, r.Stop())
 	require.NoError(t, r.Stop())
 	_, err = net.Dial("tcp", r.Addr)
@@ -246,15 +254,15 @@ func TestRedis(t *testing.T) {
 }
 
 // redis sends one command and returns the first line of the answer; it is
-// empty if none came within a quarter of a second.
-func redis(t *testing.T, r *Redis, command string) string {
+// empty if none came in time.
+func redis(t *testing.T, r *Redis, command string, within time.Duration) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", r.Addr)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte(command + "\r\n"))
 	require.NoError(t, err)
-	require.NoError(t, conn.SetDeadline(time.Now().Add(250*time.Millisecond)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(within)))
 	line, _ := bufio.NewReader(conn).ReadString('\n')
 	return strings.TrimSpace(line)
 }

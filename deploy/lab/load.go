@@ -143,7 +143,7 @@ func (r *LoadResult) readMessages(path string) error {
 		return fmt.Errorf("read what sipp measured: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	invited, answered := map[string]time.Duration{}, map[string]time.Duration{}
+	invited, answered, ended := map[string]time.Duration{}, map[string]time.Duration{}, map[string]bool{}
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		field := strings.Split(lines.Text(), "\t")
@@ -166,7 +166,8 @@ func (r *LoadResult) readMessages(path string) error {
 				r.Setups = append(r.Setups, at-invited[call])
 			}
 		case strings.HasPrefix(first, "BYE"):
-			if since, ok := answered[call]; ok {
+			if since, ok := answered[call]; ok && !ended[call] { // else it is sent again
+				ended[call] = true
 				r.Talks = append(r.Talks, at-since)
 			}
 		}

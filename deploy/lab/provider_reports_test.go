@@ -61,7 +61,7 @@ func TestProviderReportsByItself(t *testing.T) {
 	p.ReportBy(t.Context(), func(text TextRequest) []PlannedReport {
 		require.NotEmpty(t, text.ID)
 		return []PlannedReport{
-			{DeliveryReport: DeliveryReport{Status: "sent"}, After: 500 * time.Millisecond},
+			{DeliveryReport: DeliveryReport{Status: "sent"}, After: 2 * time.Second},
 			{DeliveryReport: DeliveryReport{Status: "delivered"}, Times: 2},
 		}
 	})

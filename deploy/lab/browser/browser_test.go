@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,12 +212,12 @@ func TestFaults(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Go(s.URL + "/throws")
 	require.NoError(t, err)
-	faults := fmt.Sprint(p.Faults())
 	for _, fault := range []string{
 		"a request outside the daemon: http://192.0.2.1/x.png", "http://else.example/x", "/nothing answers 404",
 		"content security policy: script-src-elem", `console error: "oh"`, "exception: Error: broken",
 	} {
-		require.Contains(t, faults, fault)
+		// What the browser finds out is told when it gets to it.
+		require.Eventually(t, func() bool { return strings.Contains(fmt.Sprint(p.Faults()), fault) }, patience, pause, fault)
 	}
 	require.Subset(t, shared.Refused(), []string{"192.0.2.1", "else.example"})
 }
