@@ -164,9 +164,8 @@ func TestNoticesDoNotStarve(t *testing.T) {
 }
 
 func TestDirectorySurvivesWithoutRedis(t *testing.T) {
-	require.NoError(t, server.Flush(t.Context()))
-	rdb := labtest.Dial(t, server, 500*time.Millisecond)
-	s := NewStore(rdb)
+	s := NewStore(connect(t))
+	rdb := labtest.Dial(t, server, time.Second) // it is to notice that Redis is frozen
 	require.NoError(t, s.Create(t.Context(), sample("a", "+18005550100"), "", ""))
 	said := new(logs)
 	d := run(t, rdb, DirectoryOptions{Refresh: 20 * time.Millisecond, Logger: said.logger()})
@@ -239,7 +238,7 @@ func TestDirectoryMetrics(t *testing.T) {
 # TYPE deflectd_campaigns gauge
 deflectd_campaigns 1
 `), "deflectd_campaigns"))
-	require.InDelta(t, float64(time.Now().Unix()), d.loadedAt(), 10)
+	require.InDelta(t, float64(time.Now().Unix()), d.loadedAt(), 60)
 }
 
 // many is a directory of n campaigns.

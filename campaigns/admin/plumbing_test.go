@@ -159,8 +159,11 @@ func TestPanicAfterHalfAnAnswerEndsTheConnection(t *testing.T) {
 }
 
 func TestRedisAway(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Timeout = 2 * time.Second })
+	f := newFixture(t)
 	f.do("POST", campaignsPath, billing).want(201)
+	o := f.options
+	o.Timeout = 2 * time.Second
+	hasty := f.other(o)
 	var asking []request
 	for _, o := range operations {
 		if o.path != available { // the provider alone is asked
@@ -170,7 +173,7 @@ func TestRedisAway(t *testing.T) {
 	asking = append(asking, request{"GET", optOutsPath + "?format=csv", "", nil})
 	away := func() {
 		began := time.Now()
-		f.all(asking, func(q request, r reply) {
+		hasty.all(asking, func(q request, r reply) {
 			t.Helper()
 			require.Equal(t, http.StatusServiceUnavailable, r.code, "%s %s: %s", q.method, q.path, r.body)
 			require.NotEmpty(t, r.header.Get("Retry-After"))

@@ -15,6 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"deflectd/deploy/lab/labtest"
 )
 
 const (
@@ -43,7 +45,7 @@ func TestRedirect(t *testing.T) {
 	rdb := connect(t)
 	put(t, rdb, code, target, time.Hour)
 	reg := prometheus.NewPedanticRegistry()
-	h := NewHandler(HandlerOptions{Redis: rdb, Registerer: reg})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: labtest.Patience, Registerer: reg})
 	for _, path := range []string{"/" + code, "/" + code + "?utm=1&callerId=%2B1999"} {
 		r := ask(h, http.MethodGet, path, phone)
 		require.Equal(t, http.StatusFound, r.StatusCode)
@@ -75,7 +77,7 @@ func TestPages(t *testing.T) {
 	rdb := connect(t)
 	put(t, rdb, code, target, time.Millisecond)
 	time.Sleep(5 * time.Millisecond)
-	h := NewHandler(HandlerOptions{Redis: rdb})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: labtest.Patience})
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -137,7 +139,7 @@ func TestFrozenRedisCostsLittleTime(t *testing.T) {
 func TestAnExpiredLinkLeavesNoNumber(t *testing.T) {
 	rdb := connect(t)
 	put(t, rdb, code, target, time.Hour)
-	h := NewHandler(HandlerOptions{Redis: rdb})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: labtest.Patience})
 	require.Equal(t, http.StatusFound, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
 	require.NoError(t, rdb.PExpire(t.Context(), URLKey(code), time.Millisecond).Err())
 	time.Sleep(5 * time.Millisecond)
@@ -207,7 +209,7 @@ deflectd_link_refused_total 1000
 func TestLookUpsHaveAPace(t *testing.T) {
 	rdb := connect(t)
 	put(t, rdb, code, target, time.Hour)
-	h := NewHandler(HandlerOptions{Redis: rdb})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: labtest.Patience})
 	h.pace.SetBurst(3)
 	h.pace.SetLimit(0)
 	for range 3 {
@@ -250,7 +252,7 @@ func TestAForgottenLink(t *testing.T) {
 	rdb := connect(t)
 	put(t, rdb, code, target, time.Hour)
 	reg := prometheus.NewPedanticRegistry()
-	h := NewHandler(HandlerOptions{Redis: rdb, Registerer: reg})
+	h := NewHandler(HandlerOptions{Redis: rdb, Timeout: labtest.Patience, Registerer: reg})
 	require.Equal(t, http.StatusFound, ask(h, http.MethodGet, "/"+code, phone).StatusCode)
 	require.NoError(t, rdb.Del(t.Context(), URLKey(code)).Err())
 	for _, method := range []string{http.MethodGet, http.MethodHead} {

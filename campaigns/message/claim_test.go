@@ -74,7 +74,7 @@ func TestAClaimThatNobodyHeardIsHeardTheNextTime(t *testing.T) {
 func TestTheQueueIsLeftAloneWhileNothingCanGoOut(t *testing.T) {
 	rdb := connect(t, startRedis(t))
 	p := &provider{}
-	o := newOutbox(t, rdb, p)
+	o := newOutbox(t, rdb, p, func(o *Options) { o.Breaker.Pause = time.Minute })
 	store := campaigns.NewStore(rdb)
 	listed := request()
 	listed.List = true

@@ -212,7 +212,7 @@ func TestEveryScriptMayBeLostOrRunTwice(t *testing.T) {
 						return errCut
 					}
 				}})
-				throughFaults(t, newOutbox(t, rdb, &provider{}, func(o *Options) { o.Lease = 2 * time.Second }))
+				throughFaults(t, newOutbox(t, rdb, &provider{}))
 			})
 		}
 	}

@@ -88,6 +88,9 @@ func TestForget(t *testing.T) {
 		assert.Zero(t, rdb.Exists(t.Context(), link.URLKey(m.Link)).Val(), "and leads nowhere")
 	}
 	wants(t, o, p2.Message().ID, Queued)
+	require.Eventually(t, func() bool { // the reply has ended as well
+		return rdb.ZCard(t.Context(), outboxKey).Val() == 1
+	}, time.Minute, time.Millisecond)
 	// The provider may yet say something of these two; who was opted out by it is
 	// known by pseudonym until then.
 	reported := []Message{made[Accepted], made[Unknown]}

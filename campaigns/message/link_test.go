@@ -27,7 +27,7 @@ func linkRequest() LinkRequest {
 func opened(rdb redis.UniversalClient, code string) (status int, location string) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "/"+code, nil)
-	link.NewHandler(link.HandlerOptions{Redis: rdb}).ServeHTTP(w, r)
+	link.NewHandler(link.HandlerOptions{Redis: rdb, Timeout: patience}).ServeHTTP(w, r)
 	return w.Code, w.Header().Get("Location")
 }
 

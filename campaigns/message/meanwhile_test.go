@@ -186,7 +186,7 @@ func TestNothingComesFromAReleasedSender(t *testing.T) {
 			p := &provider{}
 			p.say(func(context.Context, Text) (string, error) { return "id", <-answers })
 			o := newOutbox(t, rdb, p, guarded(t, rdb, policy))
-			running(t, o)
+			stop := running(t, o)
 			require.NoError(t, rdb.HSet(t.Context(), sender.PendingKey, originator, "obtain 0a 1 1 1 - -\n{}").Err())
 			r := request()
 			r.Originator = originator
@@ -204,6 +204,7 @@ func TestNothingComesFromAReleasedSender(t *testing.T) {
 			sees(t, again, Sending)
 			hand(t, answers, nil)
 			states(t, again)
+			stop() // or it takes up what is queued again for the next
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,8 +87,9 @@ func TestAnIdleOutboxCostsLittle(t *testing.T) {
 	rdb := connect(t, startRedis(t))
 	counter := &meddler{}
 	rdb.AddHook(counter)
-	stop := running(t, newOutbox(t, rdb, &provider{}))
-	time.Sleep(500 * time.Millisecond)
+	o := newOutbox(t, rdb, &provider{})
+	stop := running(t, o)
+	require.Eventually(t, func() bool { return o.clock.ahead.Load() != 0 }, time.Minute, time.Millisecond, "it has looked once")
 	begun, before := time.Now(), counter.commands.Load()
 	time.Sleep(3 * time.Second)
 	n := counter.commands.Load() - before
@@ -202,7 +204,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	begun := time.Now()
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(p.texts()) == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return len(p.texts()) > 0 }, time.Minute, time.Millisecond)
 	p.say(nil)
 	wants(t, o, pending.Message().ID, Accepted)
 	assert.GreaterOrEqual(t, time.Since(begun), 900*time.Millisecond)
@@ -229,11 +231,14 @@ func TestATextExpires(t *testing.T) {
 
 func TestAProviderThatHangsLeavesTheTextUnknown(t *testing.T) {
 	rdb := connect(t, startRedis(t))
-	o := newOutbox(t, rdb, &provider{answer: hangs}, func(o *Options) { o.AttemptTimeout = 100 * time.Millisecond })
+	p := &provider{answer: hangs}
+	o := newOutbox(t, rdb, p, func(o *Options) { o.AttemptTimeout = 100 * time.Millisecond })
 	running(t, o)
 	pending, err := o.Send(t.Context(), request())
 	require.NoError(t, err)
-	assert.Equal(t, []State{Sending, Unknown}, states(t, pending))
+	seen := states(t, pending) // where the time is over before the provider is asked, it begins once more
+	assert.Equal(t, []State{Sending, Unknown}, seen[len(seen)-2:])
+	assert.Len(t, p.texts(), 1)
 }
 
 func TestACallersTextNeverWaitsBehindOthers(t *testing.T) {
@@ -249,11 +254,15 @@ func TestACallersTextNeverWaitsBehindOthers(t *testing.T) {
 	running(t, o)
 	r := request()
 	r.To.E164 = "+14155550100"
+	var others []string
 	for range 50 {
-		_, err := o.Send(t.Context(), r)
+		pending, err := o.Send(t.Context(), r)
 		require.NoError(t, err)
+		others = append(others, pending.Message().ID)
 	}
-	require.Eventually(t, func() bool { return len(p.texts()) >= 100 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { // no first attempt of theirs is left
+		return !slices.ContainsFunc(others, func(id string) bool { return p.count(id) < 2 })
+	}, time.Minute, time.Millisecond)
 	release := make(chan struct{})
 	var hanging atomic.Int64
 	p.say(func(ctx context.Context, tx Text) (string, error) {

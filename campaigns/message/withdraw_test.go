@@ -4,7 +4,9 @@ import (
 	"context"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +38,14 @@ func scriptsRun(t *testing.T, r *lab.Redis) (n int) {
 	return n
 }
 
+// kept are the keys of a Redis, but for the answers to claims: they come and go.
+func kept(t *testing.T, r *lab.Redis) []string {
+	t.Helper()
+	all, err := r.Keys(t.Context(), "*")
+	require.NoError(t, err)
+	return slices.DeleteFunc(all, func(key string) bool { return strings.HasPrefix(key, claimKeys("")[1]) })
+}
+
 // A request lies before a Redis that hangs, and whoever made it was told that
 // there will be no text. Redis runs it when it goes on, and nobody may be there
 // any more to revoke it: it must come to nothing by itself.
@@ -47,14 +57,13 @@ func TestWhatAFrozenRedisFindsTooLateIsNotMade(t *testing.T) {
 	stop := running(t, o)
 	sends(t, o)
 	texts := len(p.texts())
-	before, err := r.Keys(t.Context(), "*")
-	require.NoError(t, err)
+	before := kept(t, r)
 	run := scriptsRun(t, r)
 
 	require.NoError(t, r.Freeze())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err = o.Send(ctx, request())
+	_, err := o.Send(ctx, request())
 	require.ErrorIs(t, err, ErrStore)
 	_, err = o.Send(t.Context(), request())
 	require.ErrorIs(t, err, ErrStore)
@@ -69,9 +78,7 @@ func TestWhatAFrozenRedisFindsTooLateIsNotMade(t *testing.T) {
 	require.Eventually(t, func() bool { return scriptsRun(t, r) >= run+1 }, time.Minute, 5*time.Millisecond, "Redis has run at least one")
 	running(t, other)
 	time.Sleep(300 * time.Millisecond)
-	after, err := r.Keys(t.Context(), "*")
-	require.NoError(t, err)
-	assert.ElementsMatch(t, before, after, "nothing was written")
+	assert.ElementsMatch(t, before, kept(t, r), "nothing was written")
 	assert.Len(t, p.texts(), texts)
 }
 
@@ -188,7 +195,7 @@ func TestAWithdrawalIsNotForgotten(t *testing.T) {
 	require.ErrorIs(t, err, ErrStore)
 	begun := time.Now()
 	stop()
-	assert.Less(t, time.Since(begun), 10*time.Second)
+	assert.Less(t, time.Since(begun), time.Minute)
 }
 
 // A worker that gives a message back may know that it is not wanted, where

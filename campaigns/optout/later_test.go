@@ -47,7 +47,7 @@ func TestWhatCannotBeWrittenNowIsWrittenLater(t *testing.T) {
 	l.Later(Entry{Number: number(2), Source: Keypress})
 	l.Later(Entry{Number: number(2), Source: Keypress})
 	require.Eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("cannot be written yet")) },
-		10*time.Second, 5*time.Millisecond)
+		time.Minute, 5*time.Millisecond)
 	require.NoError(t, r.Restart(t.Context()))
 	require.Eventually(t, func() bool {
 		found, _, err := l.List(t.Context(), Query{})
@@ -67,7 +67,7 @@ func TestWhatWaitsIsKnown(t *testing.T) {
 	assert.True(t, l.Waiting(number(1)))
 	assert.False(t, l.Waiting(number(2)))
 	require.Eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("cannot be written yet")) },
-		10*time.Second, 5*time.Millisecond)
+		time.Minute, 5*time.Millisecond)
 	require.NoError(t, r.Restart(t.Context()))
 	require.Eventually(t, func() bool { return !l.Waiting(number(1)) }, time.Minute, time.Millisecond)
 	_, err := l.Get(t.Context(), number(1))

@@ -2,6 +2,7 @@ package sender_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -9,6 +10,7 @@ import (
 	"deflectd/campaigns"
 	"deflectd/campaigns/sender"
 	"deflectd/deploy/lab"
+	"deflectd/deploy/lab/labtest"
 )
 
 // A daemon that has just started does not know yet that its configured sender
@@ -22,7 +24,9 @@ func TestReady(t *testing.T) {
 
 	require.NoError(t, server.Freeze())
 	t.Cleanup(func() { _ = server.Thaw() })
-	s, name := r.run(r.daemon(configured(one), hasty)), r.run(r.daemon(configured("Acme"), hasty))
+	rdb := labtest.Dial(t, server, 2*time.Second) // it is to give up what it begins now
+	away := func(o *sender.Options) { o.Redis, o.StoreTimeout = rdb, time.Second }
+	s, name := r.run(r.daemon(configured(one), away)), r.run(r.daemon(configured("Acme"), away))
 	nothing := func() {
 		for _, s := range []*sender.Senders{s, name} {
 			require.False(t, s.Ready())

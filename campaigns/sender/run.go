@@ -33,6 +33,8 @@ func (s *Senders) Run(ctx context.Context) error {
 
 // refresh reads the store and swaps what is in memory.
 func (s *Senders) refresh(ctx context.Context) error {
+	s.reading.Lock() // what was read first must not replace what was read later
+	defer s.reading.Unlock()
 	st, unreadable, err := s.load(ctx)
 	if err != nil {
 		return err

@@ -39,7 +39,8 @@ type Options struct {
 type Senders struct {
 	o        Options
 	now      atomic.Pointer[view]
-	warned   sync.Map // what was warned of once: a nameIn, or a string
+	reading  sync.Mutex // held by refresh
+	warned   sync.Map   // what was warned of once: a nameIn, or a string
 	warnings atomic.Int64
 }
 

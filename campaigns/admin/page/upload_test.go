@@ -21,12 +21,13 @@ func TestAFileOverASlowLine(t *testing.T) {
 	o := f.page
 	o.Registerer = prometheus.NewRegistry()
 	listener := httptest.NewUnstartedServer(New(o))
-	listener.Config.ReadTimeout, listener.Config.WriteTimeout = 500*time.Millisecond, 700*time.Millisecond
+	listener.Config.ReadTimeout, listener.Config.WriteTimeout = time.Second, 2*time.Second
 	listener.Start()
 	defer listener.Close()
 	slow := *f
 	slow.url = listener.URL
-	b := slow.browser("editor")
+	b := f.browser("editor") // who has signed in where there is more time
+	b.fixture = &slow
 	send := func(b *browser) answer {
 		var body bytes.Buffer
 		form := multipart.NewWriter(&body)
@@ -36,7 +37,7 @@ func TestAFileOverASlowLine(t *testing.T) {
 		_, err = file.Write([]byte("number\n+14155550132\n"))
 		require.NoError(t, err)
 		require.NoError(t, form.Close())
-		return b.do(http.MethodPost, "/opt-outs/import", &slowly{body: &body, at: body.Len() / 2, wait: 1200 * time.Millisecond}, form.FormDataContentType())
+		return b.do(http.MethodPost, "/opt-outs/import", &slowly{body: &body, at: body.Len() / 2, wait: 3 * time.Second}, form.FormDataContentType())
 	}
 	send(b).want(200)
 	require.Contains(t, f.call(http.MethodGet, "/v1/opt-outs", "", 200), "+14155550132")

@@ -2,7 +2,6 @@ package messagebird
 
 import (
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -15,8 +14,8 @@ var server *lab.Redis
 
 func TestMain(m *testing.M) { labtest.Main(m, &server) }
 
-// connect is a client to a Redis, as the daemon has one.
+// connect is a client to a Redis, as the daemon has one, but patient.
 func connect(t testing.TB, r *lab.Redis) redis.UniversalClient {
 	t.Helper()
-	return labtest.Dial(t, r, time.Second)
+	return labtest.Dial(t, r, labtest.Patience)
 }

@@ -161,6 +161,7 @@ func TestRightSignatures(t *testing.T) {
 		},
 		"their clock is behind": func(t *testing.T, c call) call {
 			return c.signed(t, func(m jwt.MapClaims) {
+				now := time.Now()
 				m["nbf"], m["exp"] = now.Add(-time.Minute).Unix(), now.Add(-2*time.Second).Unix()
 			})
 		},

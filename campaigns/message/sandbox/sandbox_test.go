@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,7 +15,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestTextsAreTakenAndReported(t *testing.T) {
+func TestTextsAreTakenAndReported(t *testing.T) { synctest.Test(t, takenAndReported) }
+
+func takenAndReported(t *testing.T) {
 	p := New(nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	reports := make(chan message.Report, 10)
