@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -93,10 +94,7 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	if s.ended, err = r.ended(ctx); err != nil {
 		return sample{}, err
 	}
-	for kind, n := range ended {
-		s.ended[kind] -= n
-	}
-	maps.DeleteFunc(s.ended, func(_ string, n int) bool { return n == 0 })
+	s.ended = since(ended, s.ended)
 	each := func(n int) time.Duration { return (after[n] - before[n]) / time.Duration(max(1, result.Calls)) }
 	s.asterisk, s.redis = each(0), each(1)
 	if w.program != nil {
@@ -132,6 +130,17 @@ func (r *rig) ended(ctx context.Context) (map[string]int, error) {
 	return ended, r.samples(ctx, "deflectd_calls_total", func(labels map[string]string, value float64) {
 		ended[labels["outcome"]+", "+labels["reason"]] += int(value)
 	})
+}
+
+// since are the calls that ended between two counts.
+func since(before, after map[string]int) map[string]int {
+	between := make(map[string]int)
+	for kind, n := range after {
+		if n != before[kind] {
+			between[kind] = n - before[kind]
+		}
+	}
+	return between
 }
 
 func cpuTimes(pids []int) ([]time.Duration, error) {
@@ -197,17 +206,33 @@ func (r *rig) hold(ctx context.Context, calls int) (held, error) {
 		})
 		over <- err
 	}()
-	for active := 0.0; int(active) < calls; {
+	ended, err := r.ended(ctx)
+	if err != nil {
+		return held{}, err
+	}
+	// A few may be let go, where the machine stands still for a moment.
+	most, grew := 0, time.Now()
+	for most < calls && (most < calls*9/10 || time.Since(grew) < 3*time.Second) {
 		select {
 		case err := <-over:
-			return held{}, fmt.Errorf("only %.0f of %d calls were held at once: %w", active, calls, err)
+			now, endedErr := r.ended(ctx)
+			return held{}, errors.Join(err, endedErr, fmt.Errorf("at most %d of %d calls were held at once; they ended so: %s",
+				most, calls, sample{ended: since(ended, now)}.ends()))
 		case <-time.After(200 * time.Millisecond):
 		}
-		if active, err = r.metric(ctx, "deflectd_calls_active"); err != nil {
+		active, err := r.metric(ctx, "deflectd_calls_active")
+		if err != nil {
 			return held{}, err
+		}
+		if int(active) > most {
+			most, grew = int(active), time.Now()
 		}
 	}
 	time.Sleep(1500 * time.Millisecond) // until the last of them has heard its prompt
+	begin, err := r.metric(ctx, "deflectd_calls_active")
+	if err != nil {
+		return held{}, err
+	}
 	const window = 6 * time.Second
 	before, err := cpuTime(r.deflectd.PID())
 	if err != nil {
@@ -226,11 +251,11 @@ func (r *rig) hold(ctx context.Context, calls int) (held, error) {
 	if err != nil {
 		return held{}, err
 	}
-	if int(active) != calls {
-		return held{}, fmt.Errorf("%.0f calls were held at the end of the measurement, not %d", active, calls)
+	if active != begin {
+		return held{}, fmt.Errorf("%.0f calls were held at the end of the measurement, not %.0f", active, begin)
 	}
 	return held{
-		calls: calls, memory: float64(now-memory) / float64(calls), cpu: (after - before).Seconds() / window.Seconds(),
+		calls: int(begin), memory: float64(now-memory) / begin, cpu: (after - before).Seconds() / window.Seconds(),
 	}, <-over
 }
 
