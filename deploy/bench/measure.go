@@ -39,6 +39,7 @@ type sample struct {
 	redis    time.Duration
 	texted   int
 	ended    map[string]int // calls of deflectd, by what became of them and why
+	stolen   float64        // share of the machine that its host gave to others meanwhile
 }
 
 // passed are the calls that were passed on as too many.
@@ -71,6 +72,10 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	if err != nil {
 		return sample{}, err
 	}
+	machine, err := readMachineTime()
+	if err != nil {
+		return sample{}, err
+	}
 	textsBefore := len(r.provider.Texts())
 	ended, err := r.ended(ctx)
 	if err != nil {
@@ -83,6 +88,10 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	if err != nil {
 		return sample{}, err
 	}
+	machineAfter, err := readMachineTime()
+	if err != nil {
+		return sample{}, err
+	}
 	if err := r.rest(ctx); err != nil {
 		return sample{}, err
 	}
@@ -90,7 +99,7 @@ func (r *rig) load(ctx context.Context, w way, rate float64, length time.Duratio
 	if err != nil {
 		return sample{}, err
 	}
-	s := sample{LoadResult: result, rate: rate, texted: len(r.provider.Texts()) - textsBefore}
+	s := sample{LoadResult: result, rate: rate, texted: len(r.provider.Texts()) - textsBefore, stolen: machineAfter.stolenSince(machine)}
 	if s.ended, err = r.ended(ctx); err != nil {
 		return sample{}, err
 	}
@@ -180,7 +189,7 @@ func (s sample) summary(w way) string {
 	if w.texted {
 		line += fmt.Sprintf(", %d texted (%s)", s.texted, s.ends())
 	}
-	return line
+	return line + fmt.Sprintf("; %.0f %% of the machine stolen", 100*s.stolen)
 }
 
 // held is what calls cost that wait for a key.

@@ -1,54 +1,58 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"strconv"
 	"time"
-)
 
-// clockTick is the unit of the times in /proc/PID/stat: 1/100 s on every
-// Linux that Go runs on (proc(5), sysconf(_SC_CLK_TCK)).
-const clockTick = 10 * time.Millisecond
+	"github.com/prometheus/procfs"
+)
 
 // cpuTime is the processor time a process has used, in user and system mode.
 func cpuTime(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("reading the processor time of process %d: %w", pid, err)
-	}
-	// The second field is the name in parentheses and may hold spaces; utime
-	// and stime are the 14th and 15th.
-	after := bytes.LastIndexByte(stat, ')')
-	fields := bytes.Fields(stat[after+1:])
-	if after < 0 || len(fields) < 13 {
-		return 0, fmt.Errorf("reading the processor time of process %d: unexpected format", pid)
-	}
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(string(field), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("reading the processor time of process %d: %w", pid, err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * clockTick, nil
+	stat, err := processStat(pid)
+	return time.Duration(stat.CPUTime() * float64(time.Second)), err
 }
 
 // residentBytes is the memory of a process that is in RAM.
-func residentBytes(pid int) (int64, error) {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+func residentBytes(pid int) (int, error) {
+	stat, err := processStat(pid)
+	return stat.ResidentMemory(), err
+}
+
+func processStat(pid int) (procfs.ProcStat, error) {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, fmt.Errorf("reading the memory of process %d: %w", pid, err)
+		return procfs.ProcStat{}, fmt.Errorf("looking at process %d: %w", pid, err)
 	}
-	fields := bytes.Fields(statm)
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("reading the memory of process %d: unexpected format", pid)
-	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	stat, err := p.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("reading the memory of process %d: %w", pid, err)
+		return procfs.ProcStat{}, fmt.Errorf("looking at process %d: %w", pid, err)
 	}
-	return pages * int64(os.Getpagesize()), nil
+	return stat, nil
+}
+
+// machineTime is what the machine had of processor time since it began, in
+// seconds, and how much of that its host gave to others while somebody here
+// wanted it ("steal", proc_stat(5)).
+type machineTime struct{ all, stolen float64 }
+
+func readMachineTime() (machineTime, error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return machineTime{}, fmt.Errorf("looking at the machine: %w", err)
+	}
+	stat, err := fs.Stat()
+	if err != nil {
+		return machineTime{}, fmt.Errorf("looking at the machine: %w", err)
+	}
+	t := stat.CPUTotal
+	return machineTime{
+		all:    t.User + t.Nice + t.System + t.Idle + t.Iowait + t.IRQ + t.SoftIRQ + t.Steal,
+		stolen: t.Steal,
+	}, nil
+}
+
+// stolenSince is the share of the machine's time that others got.
+func (t machineTime) stolenSince(before machineTime) float64 {
+	return (t.stolen - before.stolen) / max(1e-9, t.all-before.all)
 }

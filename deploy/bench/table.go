@@ -29,14 +29,18 @@ func (r results) table() string {
 	row := func(what, measured, wanted string) { fmt.Fprintf(&b, "| %s | %s | %s |\n", what, measured, wanted) }
 	c := r.clean
 	row(fmt.Sprintf("120 calls/s, %d calls", c.Calls), fmt.Sprintf("%d lost, stuck or failed, %d texted", c.Calls-c.Good, c.texted), "0, all")
-	row("… what became of them, and why", c.ends(), "")
+	ends := func(s sample) {
+		row("… what became of them, and why", s.ends(), "")
+		row("… share of the machine that its host gave to others meanwhile", fmt.Sprintf("%.0f %%", 100*s.stolen), "0 %")
+	}
+	ends(c)
 	o := r.beyond
 	row(fmt.Sprintf("180 calls/s, %d calls: good for the caller", o.Calls), fmt.Sprintf("%d", o.Good), "all")
 	row("… longest wait for something to happen (INVITE to 200 OK, of any call)", ms(lab.Quantile(o.Setups, 1)), "5000 ms")
 	row("… texted, beside what 120 calls/s would be", fmt.Sprintf("%d, %.0f %%; %d passed on with overload", o.texted, 100*float64(o.texted)/(float64(o.Calls)/1.5), o.passed()), "80 %")
-	row("… what became of them, and why", o.ends(), "")
+	ends(o)
 	row(fmt.Sprintf("… and then %d calls/s, %d calls", steadyRate, r.after.Calls), fmt.Sprintf("%d texted", r.after.texted), "all")
-	row("… what became of them, and why", r.after.ends(), "")
+	ends(r.after)
 	row(fmt.Sprintf("CPU a call of deflectd at %d/s", steadyRate), ms(r.steady[2].program), "3.0 ms")
 	row(fmt.Sprintf("CPU a call of Asterisk at %d/s, × dialplan alone", steadyRate), fmt.Sprintf("%.2f", float64(r.steady[2].asterisk)/float64(max(1, bare.asterisk))), "1.2")
 	row("INVITE to 200 OK, median above the dialplan alone", ms(lab.Quantile(r.quiet[2].Setups, .5)-lab.Quantile(quiet.Setups, .5)), "1.5 ms")
