@@ -92,7 +92,13 @@ func TestFaultsUnderLoad(t *testing.T) {
 			outcomes["no record: "+a.Variables["DEFLECTD_OUTCOME"]+" "+a.Variables["DEFLECTD_REASON"]]++
 			continue
 		}
-		require.Equal(t, a.Variables["DEFLECTD_OUTCOME"]+a.Variables["DEFLECTD_REASON"], string(record.Outcome)+string(record.Reason))
+		said := a.Variables["DEFLECTD_OUTCOME"] + a.Variables["DEFLECTD_REASON"]
+		if said == "" && record.Reason == report.Orphaned {
+			// No call stays longer than need be for the sake of its variables.
+			outcomes["let go before its variables were set"]++
+			continue
+		}
+		require.Equal(t, string(record.Outcome)+string(record.Reason), said)
 	}
 	t.Logf("measured: under load: %d records, %d past deflectd: %v", len(records), past, outcomes)
 	// Records of the last milliseconds before a kill may be lost with it.
